@@ -1,0 +1,67 @@
+// swift-tools-version: 6.1
+// SpyderCache: a distributed in-memory cache that speaks JSON-RPC 2.0 over HTTP.
+//
+// The pure targets (JSONRPC, Configuration, HashRing, CacheStore, Journal, Membership) hold the rules and know neither
+// sockets, files, clocks nor each other; CacheNode is the only shell around them.
+
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+]
+
+let package = Package(
+    name: "spydercache",
+    products: [
+        .executable(name: "spydercache", targets: ["spydercache"]),
+        .library(name: "SpyderCacheClient", targets: ["SpyderCacheClient"]),
+    ],
+    dependencies: [
+        // Event loops, sockets and the HTTP/1.1 decoder: the server is a channel pipeline, no web framework
+        // (measured: a framework costs twice the CPU a request).
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.100.0"),
+        // The logging façade libraries agree on; our handler writes JSON lines.
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.6.0"),
+        // Subcommands, usage texts and shell completion of the executable.
+        .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.5.0"),
+    ],
+    targets: [
+        .target(name: "JSONRPC", swiftSettings: strict),
+        .target(name: "Configuration", swiftSettings: strict),
+        .target(name: "CacheStore", swiftSettings: strict),
+        .target(name: "Journal", dependencies: ["CZlib"], swiftSettings: strict),
+        // zlib of the system: the format of stored values and sealed segments is deflate by design.
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(name: "Compression", dependencies: ["CZlib"], swiftSettings: strict),
+        .target(
+            name: "CacheNode",
+            dependencies: [
+                "JSONRPC", "Configuration", "CacheStore", "Journal", "Compression",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "SpyderCacheClient",
+            dependencies: [
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "spydercache",
+            dependencies: [
+                "CacheNode", "Configuration", "SpyderCacheClient",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict
+        ),
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+    ]
+)
