@@ -1,0 +1,89 @@
+// Eight bytes at a time: the tests that let strings be scanned a word at a time, and comparison of short names.
+//
+// A word is loaded little-endian, so that the lowest lane is the first byte. Each test answers with the top bit of every
+// lane that hits. Lanes above the first hit may be wrong (a borrow runs upwards); the first hit never is, and callers use
+// no other. Mycroft's test: subtracting 1 from each lane borrows into the top bit exactly where the lane was zero.
+
+@usableFromInline
+enum ByteWord {
+    @usableFromInline static let ones: UInt64 = 0x0101_0101_0101_0101
+    @usableFromInline static let tops: UInt64 = 0x8080_8080_8080_8080
+
+    /// The eight bytes from `offset`; the caller has made sure that they exist.
+    @inlinable @inline(__always)
+    static func load(_ bytes: UnsafeRawBufferPointer, at offset: Int) -> UInt64 {
+        assert(offset >= 0 && offset &+ 8 <= bytes.count, "a word lies inside the text")
+        return UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+    }
+
+    /// Lanes a strict reader has to look at: quote, backslash, control character, anything not ASCII.
+    @inlinable @inline(__always)
+    static func stringStops(_ word: UInt64) -> UInt64 {
+        let quotes = (word ^ (ones &* 0x22)) &- ones
+        let backslashes = (word ^ (ones &* 0x5C)) &- ones
+        return (quotes | backslashes | (word &- (ones &* 0x20)) | word) & tops
+    }
+
+    /// Lanes that end a run in text known to be valid: quote and backslash.
+    @inlinable @inline(__always)
+    static func quotesAndBackslashes(_ word: UInt64) -> UInt64 {
+        let quotes = word ^ (ones &* 0x22)
+        let backslashes = word ^ (ones &* 0x5C)
+        return (((quotes &- ones) & ~quotes) | ((backslashes &- ones) & ~backslashes)) & tops
+    }
+
+    /// Lanes a writer has to escape: quote, backslash, control character.
+    @inlinable @inline(__always)
+    static func needsEscape(_ word: UInt64) -> UInt64 {
+        quotesAndBackslashes(word) | ((word &- (ones &* 0x20)) & ~word & tops)
+    }
+
+    /// Index of the first lane that hit; `lanes` is not zero.
+    @inlinable @inline(__always)
+    static func firstLane(_ lanes: UInt64) -> Int { lanes.trailingZeroBitCount &>> 3 }
+
+    /// Whether `count` bytes are the same; no call into the C library, names are short.
+    @inlinable
+    static func equal(_ left: UnsafeRawPointer, _ right: UnsafeRawPointer, count: Int) -> Bool {
+        var at = 0
+        while at &+ 8 <= count {
+            let first = left.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+            guard first == right.loadUnaligned(fromByteOffset: at, as: UInt64.self) else { return false }
+            at &+= 8
+        }
+        while at < count {
+            guard left.load(fromByteOffset: at, as: UInt8.self) == right.load(fromByteOffset: at, as: UInt8.self) else {
+                return false
+            }
+            at &+= 1
+        }
+        return true
+    }
+}
+
+/// Names for the bytes that JSON gives a meaning.
+@usableFromInline
+enum ASCII {
+    @usableFromInline static let quote = UInt8(ascii: "\"")
+    @usableFromInline static let backslash = UInt8(ascii: "\\")
+    @usableFromInline static let comma = UInt8(ascii: ",")
+    @usableFromInline static let colon = UInt8(ascii: ":")
+    @usableFromInline static let minus = UInt8(ascii: "-")
+    @usableFromInline static let zero = UInt8(ascii: "0")
+    @usableFromInline static let nine = UInt8(ascii: "9")
+    @usableFromInline static let openBrace = UInt8(ascii: "{")
+    @usableFromInline static let closeBrace = UInt8(ascii: "}")
+    @usableFromInline static let openBracket = UInt8(ascii: "[")
+    @usableFromInline static let closeBracket = UInt8(ascii: "]")
+
+    /// Value of a hexadecimal digit, or nil.
+    @inlinable
+    static func hexadecimal(_ byte: UInt8) -> UInt32? {
+        switch byte {
+        case 0x30...0x39: UInt32(byte &- 0x30)
+        case 0x41...0x46: UInt32(byte &- 0x37)
+        case 0x61...0x66: UInt32(byte &- 0x57)
+        default: nil
+        }
+    }
+}

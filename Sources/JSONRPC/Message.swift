@@ -1,0 +1,103 @@
+// What a request body turned out to be: a call, several, something invalid, or no JSON at all (JSON-RPC 2.0, sections 4
+// to 6). The envelope is judged here; methods and their parameters are judged by the layer above.
+
+/// One answerable thing in a message.
+package enum Element: Sendable {
+    case call(Call)
+    /// Not a request object. It is answered with the code and `id`, or `null` when no usable id was found.
+    case invalid(id: JSONSlice?, RPCErrorCode, reason: StaticString)
+}
+
+/// A whole request body.
+package enum Message {
+    /// One call, or one error for the whole message (an empty batch, nesting beyond the cap, a body of 2 GiB).
+    case single(Element)
+    /// At least one element.
+    case batch(Batch)
+    /// -32700. `offset` is where the text stopped being JSON, in bytes.
+    case notJSON(offset: Int, reason: StaticString)
+}
+
+/// The elements of a batch, taken apart one at a time.
+///
+/// The whole text was validated before, so an error in the last element is known before the first is acted on. Borrows
+/// the body: not to be kept beyond it.
+package struct Batch {
+    /// Elements in the batch.
+    package let count: Int
+    private var remaining: Int
+    private var scanner: JSONScanner
+
+    init(count: Int, scanner: JSONScanner) {
+        self.count = count
+        self.remaining = count
+        self.scanner = scanner
+    }
+
+    /// The next element, nil after the last one. Linear in the element's length.
+    package mutating func next() -> Element? {
+        guard remaining > 0 else { return nil }
+        remaining &-= 1
+        do throws(JSONFault) {
+            scanner.skipWhitespace()
+            let element = try scanner.scanElement()
+            scanner.skipWhitespace()
+            if remaining > 0 { try scanner.expect(ASCII.comma) }
+            return element
+        } catch {
+            // Only when the caller changed the body under us.
+            remaining = 0
+            return .invalid(id: nil, .parseError, reason: error.reason)
+        }
+    }
+}
+
+/// Reads a request body.
+///
+/// One pass and no allocation for a single call; a batch is read twice, once to validate and count it and once as it is
+/// iterated. Never traps, whatever the bytes. Slices in the result are offsets into `body`.
+package func parseMessage(_ body: UnsafeRawBufferPointer) -> Message {
+    guard body.count <= Int32.max else {
+        return .single(.invalid(id: nil, .requestTooLarge, reason: "the body is larger than 2 GiB"))
+    }
+    var scanner = JSONScanner(body)
+    do throws(JSONFault) {
+        scanner.skipWhitespace()
+        if scanner.current == ASCII.openBracket { return try scanner.scanBatch() }
+        let element = try scanner.scanElement()
+        try scanner.expectEnd()
+        return .single(element)
+    } catch .tooDeep {
+        return .single(.invalid(id: nil, .invalidRequest, reason: JSONFault.tooDeep.reason))
+    } catch {
+        return .notJSON(offset: scanner.position, reason: error.reason)
+    }
+}
+
+extension JSONScanner {
+    /// Validates an array to the end of the text and counts its elements.
+    fileprivate mutating func scanBatch() throws(JSONFault) -> Message {
+        try open()
+        let elements = self
+        skipWhitespace()
+        var count = 0
+        if current == ASCII.closeBracket {
+            position &+= 1
+        } else {
+            while true {
+                _ = try scanValue()
+                count &+= 1
+                skipWhitespace()
+                guard current == ASCII.comma else { break }
+                position &+= 1
+                skipWhitespace()
+            }
+            try expect(ASCII.closeBracket)
+        }
+        try expectEnd()
+        guard count > 0 else {
+            return .single(.invalid(id: nil, .invalidRequest, reason: "an empty batch"))
+        }
+        return .batch(Batch(count: count, scanner: elements))
+    }
+}
