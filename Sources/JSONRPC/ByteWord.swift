@@ -6,8 +6,8 @@
 
 @usableFromInline
 enum ByteWord {
-    @usableFromInline static let ones: UInt64 = 0x0101_0101_0101_0101
-    @usableFromInline static let tops: UInt64 = 0x8080_8080_8080_8080
+    @inlinable static var ones: UInt64 { 0x0101_0101_0101_0101 }
+    @inlinable static var tops: UInt64 { 0x8080_8080_8080_8080 }
 
     /// The eight bytes from `offset`; the caller has made sure that they exist.
     @inlinable @inline(__always)
@@ -61,20 +61,20 @@ enum ByteWord {
     }
 }
 
-/// Names for the bytes that JSON gives a meaning.
+/// Names for the bytes that JSON gives a meaning. Computed, so that other modules see constants and no lazy globals.
 @usableFromInline
 enum ASCII {
-    @usableFromInline static let quote = UInt8(ascii: "\"")
-    @usableFromInline static let backslash = UInt8(ascii: "\\")
-    @usableFromInline static let comma = UInt8(ascii: ",")
-    @usableFromInline static let colon = UInt8(ascii: ":")
-    @usableFromInline static let minus = UInt8(ascii: "-")
-    @usableFromInline static let zero = UInt8(ascii: "0")
-    @usableFromInline static let nine = UInt8(ascii: "9")
-    @usableFromInline static let openBrace = UInt8(ascii: "{")
-    @usableFromInline static let closeBrace = UInt8(ascii: "}")
-    @usableFromInline static let openBracket = UInt8(ascii: "[")
-    @usableFromInline static let closeBracket = UInt8(ascii: "]")
+    @inlinable static var quote: UInt8 { UInt8(ascii: "\"") }
+    @inlinable static var backslash: UInt8 { UInt8(ascii: "\\") }
+    @inlinable static var comma: UInt8 { UInt8(ascii: ",") }
+    @inlinable static var colon: UInt8 { UInt8(ascii: ":") }
+    @inlinable static var minus: UInt8 { UInt8(ascii: "-") }
+    @inlinable static var zero: UInt8 { UInt8(ascii: "0") }
+    @inlinable static var nine: UInt8 { UInt8(ascii: "9") }
+    @inlinable static var openBrace: UInt8 { UInt8(ascii: "{") }
+    @inlinable static var closeBrace: UInt8 { UInt8(ascii: "}") }
+    @inlinable static var openBracket: UInt8 { UInt8(ascii: "[") }
+    @inlinable static var closeBracket: UInt8 { UInt8(ascii: "]") }
 
     /// Value of a hexadecimal digit, or nil.
     @inlinable

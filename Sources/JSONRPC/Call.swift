@@ -8,6 +8,13 @@ package struct Call: Sendable {
     package var method: JSONValue
     package var params: Params
 
+    /// A notification of nothing, to be filled in while an envelope is read.
+    init() {
+        id = nil
+        params = Params()
+        method = JSONValue(kind: .null, slice: params.slice)
+    }
+
     /// Whether the caller wants no answer, not even an error.
     package var isNotification: Bool { id == nil }
 }

@@ -50,10 +50,13 @@ extension ByteSink {
         case 0x0D: append("\\r")
         default:
             append("\\u00")
-            for nibble in [byte &>> 4, byte & 0xF] {
-                append(byte: nibble < 10 ? ASCII.zero &+ nibble : UInt8(ascii: "a") &+ (nibble &- 10))
-            }
+            append(byte: hexadecimalDigit(byte &>> 4))
+            append(byte: hexadecimalDigit(byte & 0xF))
         }
+    }
+
+    private func hexadecimalDigit(_ nibble: UInt8) -> UInt8 {
+        nibble < 10 ? ASCII.zero &+ nibble : UInt8(ascii: "a") &+ (nibble &- 10)
     }
 
     /// Appends `,"name":`, for a member that is not an object's first. `name` needs no escape.
