@@ -19,7 +19,8 @@ package struct ConfigurationError: Error, Hashable, Sendable, CustomStringConver
     }
 }
 
-/// Every problem of one configuration: those of the file in the order of its lines, then the environment's, then `--set`'s.
+/// Every problem of one configuration: those of the file in the order of its lines, then the environment's, then
+/// `--set`'s.
 package struct ConfigurationErrors: Error, Hashable, Sendable, CustomStringConvertible {
     /// Never empty.
     package let problems: [ConfigurationError]

@@ -52,8 +52,8 @@ extension ConfigurationLoader {
     }
 }
 
-/// A file name for any text, different for different texts: letters, digits, `_`, `-` and inner dots stay, other bytes become `%XX`.
-/// A name over 200 bytes is cut and ends in a 64-bit FNV-1a hash of the text instead (NAME_MAX is 255).
+/// A file name for any text, different for different texts: letters, digits, `_`, `-` and inner dots stay, other bytes
+/// become `%XX`. A name over 200 bytes is cut and ends in a 64-bit FNV-1a hash of the text instead (NAME_MAX is 255).
 func fileSafeName(_ text: String) -> String {
     var name = ""
     for (index, byte) in text.utf8.enumerated() {

@@ -2,8 +2,8 @@
 
 /// Texts generated from the settings table.
 package enum ConfigurationSchema {
-    /// JSON Schema (2020-12) of a node's effective configuration as JSON: an object a section, sizes in bytes, durations in
-    /// milliseconds, null for what is not set. Ends with a line feed.
+    /// JSON Schema (2020-12) of a node's effective configuration as JSON: an object a section, sizes in bytes,
+    /// durations in milliseconds, null for what is not set. Ends with a line feed.
     package static var json: String {
         var lines = [
             "{",

@@ -23,7 +23,8 @@ func editDistance(_ a: String, _ b: String) -> Int {
     return last[right.count]
 }
 
-/// The candidate nearest to `name` if it is near enough (one edit for short names, a third of the letters for long ones).
+/// The candidate nearest to `name` if it is near enough (one edit for short names, a third of the letters for long
+/// ones).
 func nearest(to name: String, among candidates: [String]) -> String? {
     // No setting has such a long name; the bound keeps a file of rubbish cheap.
     guard name.utf8.count <= 64 else { return nil }

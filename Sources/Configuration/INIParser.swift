@@ -1,4 +1,5 @@
-// The INI dialect of the node, as bytes to entries with their lines. It knows no setting: what a value means is not its business.
+// The INI dialect of the node, as bytes to entries with their lines. It knows no setting: what a value means is not its
+// business.
 //
 //     file         lines end in LF or CR LF; UTF-8, a byte order mark at the start is skipped
 //     white space  spaces and tabs; around names, `=` and values it does not count, so indentation means nothing
@@ -8,8 +9,8 @@
 //     key          `key = value`; the first `=` divides
 //     quotes       a value that starts with `"` goes to the next `"`; in between, comment signs and outer white space
 //                  belong to it, and `\"` and `\\` stand for `"` and `\`
-//     continuation a value whose line ends in a comma (before its comment) goes on with the next line that is not empty,
-//                  unless that line is itself a section or has a `=`: indented keys remain keys
+//     continuation a value whose line ends in a comma (before its comment) goes on with the next line that is not
+//                  empty, unless that line is itself a section or has a `=`: indented keys remain keys
 //
 // A faulty line is reported and skipped; the rest is still read, so that all faults are found at once.
 
@@ -109,7 +110,8 @@ struct INIParser {
         var value = RawValue(parts: [.init(text: String(content[content.index(after: divider)...].trimmed), line: line)]
         )
         if value.parts[0].text.hasPrefix("\"") {
-            // Comment signs count inside quotes, so this starts again from the whole line. `content` is a slice of `whole`.
+            // Comment signs count inside quotes, so this starts again from the whole line. `content` is a slice of
+            // `whole`.
             switch Self.unquoted(whole[content.index(after: divider)...].trimmed) {
             case .success(let text): value = RawValue(parts: [.init(text: text, line: line)], isQuoted: true)
             case .failure(let problem): return fault(problem.reason, key: key)

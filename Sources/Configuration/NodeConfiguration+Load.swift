@@ -25,8 +25,9 @@ package struct IneffectiveSetting: Hashable, Sendable, CustomStringConvertible {
 extension NodeConfiguration {
     /// Puts together `--set` over environment over file over defaults and checks the whole.
     ///
-    /// Every given value is checked, also one that a stronger source replaces. Environment variables count when they are named
-    /// `SPYDERCACHE_SECTION_KEY` with a section that exists; all others, `SPYDERCACHE_HOME` for one, belong to somebody else.
+    /// Every given value is checked, also one that a stronger source replaces. Environment variables count when they
+    /// are named `SPYDERCACHE_SECTION_KEY` with a section that exists; all others, `SPYDERCACHE_HOME` for one, belong
+    /// to somebody else.
     /// - Parameters:
     ///   - fileName: the name used in messages.
     ///   - fileBytes: nil when there is no file.
@@ -121,11 +122,13 @@ struct ConfigurationLoader {
             }
             let key = name[name.index(after: divider)...].lowercased()
             let origin = Origin.environment(variable: variable)
-            guard let setting = Settings.named(key, in: section), name.uppercased() == name else {
+            guard let setting = Settings.named(key, in: section) else {
                 report(origin, section.rawValue, key, Self.unknownKey(key, in: section))
                 continue
             }
-            store(RawValue(parts: [.init(text: String(value[...].trimmed), line: 0)]), in: setting, origin: origin)
+            store(
+                RawValue(parts: [.init(text: String(value[...].trimmed), line: 0)]), in: setting, origin: origin,
+                spelling: key)
         }
     }
 
@@ -150,7 +153,7 @@ struct ConfigurationLoader {
                 continue
             }
             let text = String(override[override.index(after: equals)...].trimmed)
-            store(RawValue(parts: [.init(text: text, line: 0)]), in: setting, origin: origin)
+            store(RawValue(parts: [.init(text: text, line: 0)]), in: setting, origin: origin, spelling: key)
         }
     }
 
@@ -176,7 +179,7 @@ struct ConfigurationLoader {
         return LoadedConfiguration(configuration: configuration, origins: origins, notYetInForce: ineffective)
     }
 
-    private mutating func store(_ raw: RawValue, in setting: Setting, origin: Origin, spelling: String? = nil) {
+    private mutating func store(_ raw: RawValue, in setting: Setting, origin: Origin, spelling: String) {
         do throws(ValueProblem) {
             try setting.store(raw, &configuration)
             origins[setting.name] = origin
@@ -186,7 +189,7 @@ struct ConfigurationLoader {
             if case .file(let name, _) = origin, raw.parts.indices.contains(error.part) {
                 place = .file(name: name, line: raw.parts[error.part].line)
             }
-            report(place, setting.section.rawValue, spelling ?? setting.key, error.reason)
+            report(place, setting.section.rawValue, spelling, error.reason)
         }
     }
 

@@ -1,6 +1,7 @@
 // A configuration as text: the INI file `config show` prints, and plain values for JSON.
 
-/// One setting with its value, for `node.config`. Settings hold names of secret files, never secrets, so all may be shown.
+/// One setting with its value, for `node.config`. Settings hold names of secret files, never secrets, so all may be
+/// shown.
 package struct RenderedSetting: Equatable, Sendable {
     package let section: String
     package let key: String
@@ -16,8 +17,8 @@ extension NodeConfiguration {
 }
 
 extension LoadedConfiguration {
-    /// The effective settings as a file that loads to the same configuration, each with its origin as a comment. A setting
-    /// without a value is a comment. Ends with a line feed.
+    /// The effective settings as a file that loads to the same configuration, each with its origin as a comment. A
+    /// setting without a value is a comment. Ends with a line feed.
     package var iniText: String {
         var text = ""
         for section in Section.allCases {

@@ -14,7 +14,8 @@ package struct NodeConfiguration: Equatable, Sendable {
     package var security = Security()
     package var limits = Limits()
 
-    /// The defaults, with `threads` 1 and the data directory of node `1`; `load` replaces these two by what the machine gives.
+    /// The defaults, with `threads` 1 and the data directory of node `1`; `load` replaces these two by what the machine
+    /// gives.
     package init() {}
 
     /// `[local]`: this node and its memory.

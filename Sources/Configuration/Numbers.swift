@@ -52,7 +52,8 @@ enum Decimal {
 enum ByteSize {
     private static let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)]
 
-    /// Reads `N`, `N B`, `N KiB`, `N MiB` or `N GiB`; throws a hint for KB, MB, GB, K, M and G, which mean 1000 to some and 1024 to others.
+    /// Reads `N`, `N B`, `N KiB`, `N MiB` or `N GiB`; throws a hint for KB, MB, GB, K, M and G, which mean 1000 to some
+    /// and 1024 to others.
     static func parse(_ text: String, in range: ClosedRange<Int>) throws(ValueProblem) -> Int {
         let split = text.firstIndex { !($0.isASCII && $0.isNumber) && $0 != "-" } ?? text.endIndex
         let number = text[..<split]

@@ -67,8 +67,8 @@ extension SettingType {
 }
 
 extension RawValue {
-    /// Splits at commas and reads each element; an element that is listed twice or missing between two commas is refused.
-    /// One comma at the very end is allowed, and a value without any text is the empty list.
+    /// Splits at commas and reads each element; an element that is listed twice or missing between two commas is
+    /// refused. One comma at the very end is allowed, and a value without any text is the empty list.
     fileprivate func list<Element: Hashable>(
         _ read: (Substring) throws(ValueProblem) -> Element
     ) throws(ValueProblem) -> [Element] {

@@ -1,7 +1,7 @@
 // How the text of a setting becomes a value and back: one `SettingType` a kind of value.
 //
-// A value reaches a type as `RawValue`: its lines without comments and outer white space, so that a fault in a list over
-// several lines can be told with the right line.
+// A value reaches a type as `RawValue`: its lines without comments and outer white space, so that a fault in a list
+// over several lines can be told with the right line.
 
 /// The text of one setting as given, line by line.
 package struct RawValue: Equatable, Sendable {
@@ -192,7 +192,8 @@ extension SettingType where Value == LogDestination {
             default:
                 guard text.contains("/") else {
                     throw ValueProblem(
-                        "\(quoted(text)) is neither stdout, stderr nor a path (write ./\(printable(text)) for a file here)"
+                        "\(quoted(text)) is neither stdout, stderr nor a path "
+                            + "(write ./\(printable(text)) for a file here)"
                             + didYouMean(text, ["stdout", "stderr"]))
                 }
                 return .file(path: try SettingType<String>.path.parse(raw))

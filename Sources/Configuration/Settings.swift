@@ -1,5 +1,5 @@
-// The table of all settings. Parsing, `config show`, the JSON Schema and the documentation follow it; a new setting is a field
-// of `NodeConfiguration` and a row here. Defaults stand at the fields.
+// The table of all settings. Parsing, `config show`, the JSON Schema and the documentation follow it; a new setting is
+// a field of `NodeConfiguration` and a row here. Defaults stand at the fields.
 
 /// Every setting, in the order in which it is shown.
 package enum Settings {
@@ -31,7 +31,7 @@ package enum Settings {
             "Memory for everything the node keeps."),
         Setting(.local, "eviction", \.local.eviction, .choice(), "Which entry leaves when the cache is full."),
         Setting(
-            .local, "threads", \.local.threads, .count(1...1024), "Event-loop threads; the number of cores unless set."),
+            .local, "threads", \.local.threads, .count(1...1024), "Event-loop threads; all cores unless set."),
     ]
 
     private static let network: [Setting] = [

@@ -1,4 +1,5 @@
-// `spydercache config check FILE` and `spydercache config show [FILE]`: a configuration looked at without starting a node.
+// `spydercache config check FILE` and `spydercache config show [FILE]`: a configuration looked at without starting a
+// node.
 
 import ArgumentParser
 import Configuration
@@ -53,7 +54,8 @@ struct ConfigCommand: ParsableCommand {
     }
 }
 
-/// Loads as every command does that runs with a configuration: `overrides` over the environment over `file` over defaults.
+/// Loads as every command does that runs with a configuration: `overrides` over the environment over `file` over
+/// defaults.
 ///
 /// Prints all problems to standard error and throws `ExitStatus.configuration` when there are any.
 func loadConfiguration(file: String?, overrides: [String]) throws -> LoadedConfiguration {

@@ -1,5 +1,5 @@
-// Small system calls of the command line without Foundation: a whole file, a line to standard error, the environment, the
-// number of cores. Blocking, so for start-up alone: nothing here may run on an event loop.
+// Small system calls of the command line without Foundation: a whole file, a line to standard error, the environment,
+// the number of cores. Blocking, so for start-up alone: nothing here may run on an event loop.
 
 // `environ` is a global of C; the import's annotations predate concurrency checking.
 @preconcurrency import Glibc
