@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """put.py KEY VALUE HOST PORT: stores VALUE under KEY, as a JSON string or, with --json, as the JSON value it is.
 
-Exit status: 0 stored, 1 not stored, 2 error with one line on stderr. A KEY or VALUE that starts with a dash goes after --.
+Exit status: 0 stored, 1 not stored, 2 error with one line on stderr. A KEY or VALUE that starts with a dash goes
+after --, as in: put.py --json -- KEY -5 HOST PORT
 """
 
 import argparse
