@@ -42,21 +42,25 @@ enum ByteWord {
     @inlinable @inline(__always)
     static func firstLane(_ lanes: UInt64) -> Int { lanes.trailingZeroBitCount &>> 3 }
 
-    /// Whether `count` bytes are the same; no call into the C library, names are short.
+    /// Whether `count` bytes are the same. Names are short, so no call into the C library; the last load overlaps the one
+    /// before rather than walking the rest by bytes.
     @inlinable
     static func equal(_ left: UnsafeRawPointer, _ right: UnsafeRawPointer, count: Int) -> Bool {
-        var at = 0
-        while at &+ 8 <= count {
-            let first = left.loadUnaligned(fromByteOffset: at, as: UInt64.self)
-            guard first == right.loadUnaligned(fromByteOffset: at, as: UInt64.self) else { return false }
-            at &+= 8
+        @inline(__always)
+        func differ<Word: FixedWidthInteger & BitwiseCopyable>(_ word: Word.Type, at offset: Int) -> Bool {
+            left.loadUnaligned(fromByteOffset: offset, as: word)
+                != right.loadUnaligned(fromByteOffset: offset, as: word)
         }
-        while at < count {
-            guard left.load(fromByteOffset: at, as: UInt8.self) == right.load(fromByteOffset: at, as: UInt8.self) else {
-                return false
+        if count >= 8 {
+            var at = 0
+            while at &+ 8 < count {
+                if differ(UInt64.self, at: at) { return false }
+                at &+= 8
             }
-            at &+= 1
+            return !differ(UInt64.self, at: count &- 8)
         }
+        if count >= 4 { return !differ(UInt32.self, at: 0) && !differ(UInt32.self, at: count &- 4) }
+        for at in 0..<count where differ(UInt8.self, at: at) { return false }
         return true
     }
 }

@@ -9,6 +9,7 @@ package struct Call: Sendable {
     package var params: Params
 
     /// A notification of nothing, to be filled in while an envelope is read.
+    @inline(__always)
     init() {
         id = nil
         params = Params()
@@ -42,6 +43,7 @@ package struct Params: Sendable {
     private var members: InlineArray<8, Member>
 
     /// No parameters.
+    @inline(__always)
     package init() {
         kind = .none
         count = 0

@@ -46,17 +46,17 @@ private struct UnknownNames {
 
 extension JSONScanner {
     /// Reads one value of any kind and judges it as a request object.
-    @inline(__always)
-    mutating func scanElement() throws(JSONFault) -> Element {
+    ///
+    /// The answer is what is wrong with it, or nil when `call` was filled in; `call.id` then holds whatever id is to be
+    /// echoed. In place, because a call is 232 bytes and wrapping it twice on the way out cost 25 % of the whole parse.
+    mutating func scanElement(into call: inout Call) throws(JSONFault) -> StaticString? {
         guard current == ASCII.openBrace else {
             _ = try scanValue()
-            return .invalid(id: nil, .invalidRequest, reason: "a request is an object")
+            return "a request is an object"
         }
         try open()
         var seen: UInt8 = 0  // Known members met so far, by bit.
         var unknown = UnknownNames()
-        // Filled in place: a call is 256 bytes, and every copy saved is 3 % of the time it takes to read one.
-        var call = Call()
         var problem: StaticString?
 
         skipWhitespace()
@@ -116,14 +116,10 @@ extension JSONScanner {
         try expect(ASCII.closeBrace)
         depth &-= 1
 
-        if let problem { return .invalid(id: call.id, .invalidRequest, reason: problem) }
-        guard seen & EnvelopeMember.jsonrpc.bit != 0 else {
-            return .invalid(id: call.id, .invalidRequest, reason: "jsonrpc is missing")
-        }
-        guard seen & EnvelopeMember.method.bit != 0 else {
-            return .invalid(id: call.id, .invalidRequest, reason: "method is missing")
-        }
-        return .call(call)
+        if let problem { return problem }
+        if seen & EnvelopeMember.jsonrpc.bit == 0 { return "jsonrpc is missing" }
+        if seen & EnvelopeMember.method.bit == 0 { return "method is missing" }
+        return nil
     }
 
     /// Reads the params array or object, recording its top level.

@@ -40,10 +40,12 @@ package struct Batch {
         remaining &-= 1
         do throws(JSONFault) {
             scanner.skipWhitespace()
-            let element = try scanner.scanElement()
+            var call = Call()
+            let problem = try scanner.scanElement(into: &call)
             scanner.skipWhitespace()
             if remaining > 0 { try scanner.expect(ASCII.comma) }
-            return element
+            if let problem { return .invalid(id: call.id, .invalidRequest, reason: problem) }
+            return .call(call)
         } catch {
             // Only when the caller changed the body under us.
             remaining = 0
@@ -64,9 +66,11 @@ package func parseMessage(_ body: UnsafeRawBufferPointer) -> Message {
     do throws(JSONFault) {
         scanner.skipWhitespace()
         if scanner.current == ASCII.openBracket { return try scanner.scanBatch() }
-        let element = try scanner.scanElement()
+        var call = Call()
+        let problem = try scanner.scanElement(into: &call)
         try scanner.expectEnd()
-        return .single(element)
+        if let problem { return .single(.invalid(id: call.id, .invalidRequest, reason: problem)) }
+        return .single(.call(call))
     } catch .tooDeep {
         return .single(.invalid(id: nil, .invalidRequest, reason: JSONFault.tooDeep.reason))
     } catch {
