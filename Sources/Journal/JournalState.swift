@@ -148,7 +148,7 @@ package struct JournalState: Sendable {
         var covered = closed.filter { $0.number < published.number }
         closed.removeAll { $0.number < published.number }
         notCompressible = notCompressible.filter { $0 >= published.number }
-        if let snapshot, snapshot != published { covered.append(snapshot) }
+        if let snapshot, snapshot.number != published.number { covered.append(snapshot) }
         snapshot = published
         return covered
     }

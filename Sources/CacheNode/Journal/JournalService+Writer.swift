@@ -1,0 +1,143 @@
+// The writer thread (write, synchronise, advance, roll) and the thread that synchronises at intervals.
+
+import Journal
+
+extension JournalService {
+    /// What the writer takes out of the state at once.
+    private struct Work {
+        var segment: SegmentFile
+        /// Last sequence in the batch, or of what was written before when the batch is empty.
+        var last: UInt64
+        var mustSync: Bool
+        var mustRoll: Bool
+        var isStopping: Bool
+    }
+
+    private enum Step {
+        case idle
+        case ended
+        case work(Work)
+    }
+
+    func runWriter() {
+        var batch = RawBuffer(capacity: 256 * 1024)
+        while true {
+            writerBell.wait(milliseconds: nil)
+            commitTaken()
+            steps: while true {
+                switch takeWork(&batch) {
+                case .idle: break steps
+                case .ended:
+                    progressBell.ring()
+                    return
+                case .work(let work): perform(work, batch: &batch)
+                }
+            }
+        }
+    }
+
+    private func takeWork(_ batch: inout RawBuffer) -> Step {
+        batch.removeAll(keepingCapacityUpTo: 4 * 1024 * 1024)
+        return state.withLock { state in
+            guard case .open = state.journal.phase else {
+                state.writerEnded = state.isStopping
+                return state.isStopping ? .ended : .idle
+            }
+            swap(&batch, &state.pending)
+            pendingTaken()
+            let last = state.nextSequence - 1
+            let isAlways = settings.synchronisation == .always
+            let mustSync = state.durable < (isAlways || state.isStopping ? last : min(last, state.durableWanted))
+            let mustRoll = state.rollsDone < state.rollsWanted
+            if batch.count == 0, !mustSync, !mustRoll {
+                state.writerEnded = state.isStopping
+                return state.isStopping ? .ended : .idle
+            }
+            return .work(
+                Work(
+                    segment: state.segment, last: last, mustSync: mustSync, mustRoll: mustRoll,
+                    isStopping: state.isStopping))
+        }
+    }
+
+    private func perform(_ work: Work, batch: inout RawBuffer) {
+        var isSync = false
+        do throws(JournalError) {
+            if batch.count > 0 { try work.segment.write(batch.bytes) }
+            let activeBytes = state.withLock { state in
+                state.written = work.last
+                state.journal.activeBytes += batch.count
+                return state.journal.activeBytes
+            }
+            if work.mustSync {
+                isSync = true
+                try synchronise(work.segment, upTo: work.last)
+                isSync = false
+            }
+            if work.last > watermark { advance(to: work.last) }
+            if activeBytes >= settings.segmentBytes || work.mustRoll { try roll(work) }
+            progressBell.ring()
+        } catch {
+            fail(error, isSync: isSync)
+        }
+    }
+
+    /// fdatasync of what has been written up to `sequence`; counted.
+    func synchronise(_ segment: SegmentFile, upTo sequence: UInt64) throws(JournalError) {
+        let started = JournalClock.monotonic()
+        try segment.synchronise()
+        let took = JournalClock.monotonic() - started
+        state.withLock { state in
+            state.lastFsync = took
+            state.fsyncs += 1
+            guard case .open = state.journal.phase else { return }
+            state.durable = max(state.durable, sequence)
+        }
+    }
+
+    /// Seals the segment and opens the next one.
+    ///
+    /// The old one is durable before the new one takes a byte, in every mode: otherwise a power loss could keep the newer
+    /// records and lose older ones, and what survives would not be a prefix.
+    private func roll(_ work: Work) throws(JournalError) {
+        let records = work.last + 1 - work.segment.firstSequence
+        if records > 0 {
+            var seal = RawBuffer(capacity: 64)
+            RecordEncoder.appendSeal(lastSequence: work.last, records: records, seed: seed, to: &seal)
+            try work.segment.write(seal.bytes)
+            try synchronise(work.segment, upTo: work.last)
+            let next = try SegmentFile.create(
+                directory, number: work.segment.number + 1, firstSequence: work.last + 1, seed: seed)
+            let sealedBytes = state.withLock { state in
+                state.journal.activeBytes += seal.count
+                let bytes = state.journal.activeBytes
+                state.journal.segmentClosed()
+                state.journal.segmentOpened(number: next.number)
+                state.segment = next
+                return bytes
+            }
+            hooks.onEvent(.segmentSealed(number: work.segment.number, bytes: sealedBytes, records: records))
+            hooks.onEvent(.segmentOpened(number: next.number, firstSequence: next.firstSequence))
+            maintenanceBell.ring()
+        }
+        if work.mustRoll { state.withLock { $0.rollsDone = $0.rollsWanted } }
+    }
+
+    func runSyncer(every milliseconds: Int64) {
+        while true {
+            syncerBell.wait(milliseconds: milliseconds)
+            let (due, isStopping) = state.withLock { state in
+                let isDue = state.journal.phase == .open && state.written > state.durable
+                return (isDue ? (state.segment, state.written) : nil, state.isStopping)
+            }
+            if isStopping { return }
+            guard let (segment, written) = due else { continue }
+            do throws(JournalError) {
+                try synchronise(segment, upTo: written)
+                progressBell.ring()
+            } catch {
+                fail(error, isSync: true)
+            }
+        }
+    }
+}
