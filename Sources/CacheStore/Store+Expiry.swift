@@ -1,0 +1,30 @@
+// Removing what is past its deadline, before anybody asks for it.
+
+extension Store {
+    /// Removes entries whose deadline has come, `limit` units of work at most (an entry removed or filed again is one);
+    /// returns how many were removed. Call it regularly: promptness is the caller's interval. O(work done).
+    package mutating func expire(now: Int64, limit: Int) -> Int {
+        var removed = 0
+        work: for _ in 0..<limit {
+            switch wheel.step(now: now, in: arena) {
+            case .due(let address):
+                expireEntry(address)
+                removed += 1
+            case .refiled: continue
+            case .idle: break work
+            }
+        }
+        payForCleaning()
+        return removed
+    }
+
+    /// When `expire` next finds work: monotonic milliseconds, never later than the first deadline, often earlier (a
+    /// far deadline is approached in steps). nil when nothing expires.
+    package var nextExpiryHint: Int64? { wheel.nextDue }
+
+    /// Drops an entry whose deadline has come.
+    mutating func expireEntry(_ address: EntryAddress) {
+        discard(address, hash: hasher.hash(arena.record(at: address).key))
+        counters.expired &+= 1
+    }
+}

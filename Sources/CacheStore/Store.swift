@@ -1,0 +1,134 @@
+// The cache itself: keys to values under a key limit and a byte limit, with expiry and eviction. No clock, no lock, no
+// I/O, no randomness: `now`, versions and the hash seed come from the caller, who also keeps two calls from overlapping.
+//
+// Layout: records in log-structured segments (EntryRecord.swift, Arena.swift) <- addresses in the index (HashIndex.swift).
+// A get touches one cache line of the index and the record; the eviction order and the timing wheel are links inside the
+// records. For 16-byte keys and 100-byte values an entry costs 144 bytes in the arena and about 7.6 in the index.
+//
+// Memory: everything mapped counts (`memory.footprintBytes`) and stays under the limit at every step. Living entries may
+// fill 7/8 of what the segments get, plus all that large regions get; the last eighth is the slack in which the cleaner
+// compacts (Store+Room.swift). The cleaner works a little with every mutation, in proportion to the bytes it brought.
+//
+// Callers' duties: `hash` is this store's hasher's value for `key`; keys and values passed in do not point into the
+// store; keys are not longer than 65,535 bytes; an `Entry` is read before the next mutating call.
+
+/// One shard of the cache.
+package struct Store: ~Copyable, Sendable {
+    let hasher: KeyHasher
+    let maxKeys: Int
+    private(set) var limitBytes: Int
+    var arena: Arena
+    var index: HashIndex
+    var wheel = TimingWheel()
+    var policy: any EvictionPolicy
+    /// Keys and stored values of living entries, in bytes.
+    var payloadBytes = 0
+    /// Bytes that mutations have brought since the cleaner last worked.
+    var unpaidBytes = 0
+    let settings: StoreSettings
+
+    package internal(set) var counters = StoreCounters()
+
+    /// An empty store. Traps only when the system cannot give the first 64 KiB.
+    package init(settings: StoreSettings) {
+        guard let index = HashIndex() else { preconditionFailure("no memory for an empty index") }
+        self.settings = settings
+        hasher = settings.hasher
+        maxKeys = settings.maxKeys
+        limitBytes = settings.limitBytes
+        arena = Arena(limitBytes: settings.limitBytes)
+        self.index = index
+        policy = settings.policy.makePolicy()
+    }
+
+    /// Entries held, those included whose deadline has passed without anybody having noticed yet.
+    package var count: Int { index.count }
+
+    /// The hash to pass along with `key`.
+    package func hash(_ key: UnsafeRawBufferPointer) -> KeyHash { hasher.hash(key) }
+
+    /// The entry under `key`; counts a hit or a miss and is a use for the eviction policy.
+    package mutating func get(_ key: UnsafeRawBufferPointer, hash: KeyHash, now: Int64) -> Entry? {
+        guard let address = lookup(key, hash, now) else {
+            counters.getMisses &+= 1
+            return nil
+        }
+        counters.getHits &+= 1
+        policy.used(address, in: arena)
+        let record = arena.record(at: address)
+        let entry = Entry(record, now: now)
+        record.lastAccess = Self.tick(now)
+        if record.hits < .max { record.hits &+= 1 }
+        return entry
+    }
+
+    /// The entry under `key` without any trace: no counter, no use, an expired entry is left for others to remove.
+    package borrowing func peek(_ key: UnsafeRawBufferPointer, hash: KeyHash, now: Int64) -> Entry? {
+        guard let address = index.find(hash, key: key, in: arena) else { return nil }
+        let record = arena.record(at: address)
+        return record.isExpired(at: now) ? nil : Entry(record, now: now)
+    }
+
+    /// Where memory goes.
+    package var memory: MemoryUse {
+        MemoryUse(
+            arenaBytes: arena.mappedSegmentBytes, largeBytes: arena.largeBytes, indexBytes: index.footprintBytes,
+            tableBytes: arena.tableBytes + wheel.footprintBytes, liveBytes: arena.liveSegmentBytes + arena.largeBytes,
+            payloadBytes: payloadBytes, deadBytes: arena.closedDeadBytes)
+    }
+
+    /// Changes the byte limit and evicts down to it; returns false when even an empty store does not fit.
+    /// O(bytes to reclaim). The sizes of segments stay those of the first limit.
+    package mutating func setLimit(bytes: Int, now: Int64) -> Bool {
+        limitBytes = bytes
+        return admit(0, replacing: 0, now: now) && makeRoom(for: 0, now: now)
+    }
+
+    /// Removes every entry at once and gives its memory back; returns how many there were.
+    /// O(bytes mapped), in the kernel.
+    package mutating func removeAll() -> Int {
+        let removed = count
+        guard removed > 0, let emptied = HashIndex() else { return 0 }
+        index = emptied
+        arena = Arena(limitBytes: settings.limitBytes)
+        wheel = TimingWheel()
+        policy = settings.policy.makePolicy()
+        payloadBytes = 0
+        unpaidBytes = 0
+        return removed
+    }
+
+    /// The living entry under `key`; one found past its deadline is removed.
+    @inline(__always) mutating func lookup(
+        _ key: UnsafeRawBufferPointer, _ hash: KeyHash, _ now: Int64
+    ) -> EntryAddress? {
+        assert(hash == hasher.hash(key), "the hash belongs to the key")
+        guard let address = index.find(hash, key: key, in: arena) else { return nil }
+        guard arena.record(at: address).isExpired(at: now) else { return address }
+        discard(address, hash: hash)
+        counters.expired &+= 1
+        return nil
+    }
+
+    /// Takes an entry out of everything and ends its record.
+    mutating func discard(_ address: EntryAddress, hash: KeyHash) {
+        let record = arena.record(at: address)
+        index.remove(hash, address)
+        if record.deadline != .max { wheel.remove(address, in: arena) }
+        policy.removed(address, in: arena)
+        payloadBytes -= record.keyBytes + record.valueBytes
+        unpaidBytes += arena.kill(address)
+    }
+
+    /// The clock of `lastAccess`.
+    static func tick(_ now: Int64) -> UInt32 { UInt32(truncatingIfNeeded: now >> 4) }
+}
+
+extension Entry {
+    init(_ record: EntryRecord, now: Int64) {
+        self.init(
+            key: record.key, value: record.value, form: record.form, version: record.version,
+            expiresAt: record.deadline, hits: UInt32(record.hits),
+            idleMilliseconds: Int64(Store.tick(now) &- record.lastAccess) << 4)
+    }
+}
