@@ -1,5 +1,5 @@
-// Where encoded bytes go. The network layer's buffers and plain arrays conform, so that a reply is written once, into the
-// buffer that is sent.
+// Where encoded bytes go. The network layer's buffers and plain arrays conform, so that a reply is written once, into
+// the buffer that is sent.
 
 /// Something that grows by bytes at its end.
 @usableFromInline

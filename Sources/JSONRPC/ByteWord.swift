@@ -1,8 +1,9 @@
 // Eight bytes at a time: the tests that let strings be scanned a word at a time, and comparison of short names.
 //
-// A word is loaded little-endian, so that the lowest lane is the first byte. Each test answers with the top bit of every
-// lane that hits. Lanes above the first hit may be wrong (a borrow runs upwards); the first hit never is, and callers use
-// no other. Mycroft's test: subtracting 1 from each lane borrows into the top bit exactly where the lane was zero.
+// A word is loaded little-endian, so that the lowest lane is the first byte. Each test answers with the top bit of
+// every lane that hits. Lanes above the first hit may be wrong (a borrow runs upwards); the first hit never is, and
+// callers use no other. Mycroft's test: subtracting 1 from each lane borrows into the top bit exactly where the lane
+// was zero.
 
 @usableFromInline
 enum ByteWord {
@@ -42,8 +43,8 @@ enum ByteWord {
     @inlinable @inline(__always)
     static func firstLane(_ lanes: UInt64) -> Int { lanes.trailingZeroBitCount &>> 3 }
 
-    /// Whether `count` bytes are the same. Names are short, so no call into the C library; the last load overlaps the one
-    /// before rather than walking the rest by bytes.
+    /// Whether `count` bytes are the same. Names are short, so no call into the C library; the last load overlaps the
+    /// one before rather than walking the rest by bytes.
     @inlinable
     static func equal(_ left: UnsafeRawPointer, _ right: UnsafeRawPointer, count: Int) -> Bool {
         @inline(__always)

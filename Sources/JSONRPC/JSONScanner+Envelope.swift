@@ -1,5 +1,5 @@
-// The request object, judged while it is validated. A fault of the text is thrown; a fault of the envelope is noted (the
-// first one counts) and reading goes on, because the id may still follow and the rest must still be JSON.
+// The request object, judged while it is validated. A fault of the text is thrown; a fault of the envelope is noted
+// (the first one counts) and reading goes on, because the id may still follow and the rest must still be JSON.
 
 /// The member of an envelope that a name stands for.
 private enum EnvelopeMember: UInt8 {
@@ -22,8 +22,8 @@ private enum EnvelopeMember: UInt8 {
     }
 }
 
-/// Members that JSON-RPC does not know are ignored, but none may come twice. Eight are remembered; an envelope with more
-/// is refused, which keeps the check free of allocation and bounded.
+/// Members that JSON-RPC does not know are ignored, but none may come twice. Eight are remembered; an envelope with
+/// more is refused, which keeps the check free of allocation and bounded.
 private struct UnknownNames {
     private var names = InlineArray<8, JSONSlice>(repeating: JSONSlice(start: 0, end: 0))
     private var escaped: UInt8 = 0
@@ -47,8 +47,9 @@ private struct UnknownNames {
 extension JSONScanner {
     /// Reads one value of any kind and judges it as a request object.
     ///
-    /// The answer is what is wrong with it, or nil when `call` was filled in; `call.id` then holds whatever id is to be
-    /// echoed. In place, because a call is 232 bytes and wrapping it twice on the way out took 24 % of a parse (now 15 %).
+    /// The answer is what is wrong with it, or nil when `call` was filled in; `call.id` then holds whatever id is to
+    /// be echoed. In place, because a call is 232 bytes and wrapping it twice on the way out took 24 % of a parse (now
+    /// 15 %).
     mutating func scanElement(into call: inout Call) throws(JSONFault) -> StaticString? {
         guard current == ASCII.openBrace else {
             _ = try scanValue()

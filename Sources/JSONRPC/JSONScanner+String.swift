@@ -81,8 +81,8 @@ extension JSONScanner {
         return unit
     }
 
-    /// Steps over bytes from 0x80 up as long as they are well-formed UTF-8 (Unicode 16, table 3-7): no overlong form, no
-    /// surrogate, nothing above U+10FFFF.
+    /// Steps over bytes from 0x80 up as long as they are well-formed UTF-8 (Unicode 16, table 3-7): no overlong form,
+    /// no surrogate, nothing above U+10FFFF.
     private mutating func scanMultibyteRun() throws(JSONFault) {
         var at = position
         // A sequence cut off by the end is refused as well: what is missing reads as zero, no continuation byte.

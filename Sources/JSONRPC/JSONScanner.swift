@@ -4,8 +4,8 @@
 // Nesting does not recurse. Open containers are one bit each in a 128-bit word, the innermost lowest (1 = object), so
 // hostile nesting costs a shift and meets the cap, never the stack's end.
 //
-// Past the end the scanner reads a zero byte. No grammar rule accepts a zero, so every rule refuses a text that ends too
-// early without a bounds check of its own; `unexpected` then tells the end from a real zero.
+// Past the end the scanner reads a zero byte. No grammar rule accepts a zero, so every rule refuses a text that ends
+// too early without a bounds check of its own; `unexpected` then tells the end from a real zero.
 
 /// Deepest nesting of objects and arrays in a message: an envelope is level 1.
 package let maxNestingLevels = 128

@@ -1,5 +1,5 @@
-// What a string's text means: escapes resolved, compared and counted without building a String. For validated text only;
-// other text gives nonsense, but is never read outside its slice.
+// What a string's text means: escapes resolved, compared and counted without building a String. For validated text
+// only; other text gives nonsense, but is never read outside its slice.
 
 /// The bytes a string stands for, one at a time. The slow path, for texts with a backslash.
 @usableFromInline

@@ -1,4 +1,5 @@
-// What a body turns out to be: the exchanges of the JSON-RPC 2.0 specification, section 7, and the judgement of envelopes.
+// What a body turns out to be: the exchanges of the JSON-RPC 2.0 specification, section 7, and the judgement of
+// envelopes.
 
 import JSONRPC
 import Testing
