@@ -102,7 +102,15 @@ public final class CacheClient: Sendable {
             timeout: timeout ?? self.configuration.timeout,
             isRead: isRead
         )
-        return try RPCReply(await self.send(submission).get(), to: id)
+        let reply = try await self.send(submission).get()
+        do throws(CacheClientError) {
+            return try RPCReply(reply, to: id)
+        } catch {
+            if case .badReply = error {
+                self.eventLoop.execute { [dispatcher] in dispatcher.value.replyNotUnderstood() }
+            }
+            throw error
+        }
     }
 
     private func send(_ submission: CallDispatcher.Submission) async -> CallDispatcher.Outcome {

@@ -88,6 +88,15 @@ final class CallDispatcher {
         }
     }
 
+    /// A reply was no JSON-RPC answer to its call: the next call has a fresh connection, in case this one is out of step.
+    func replyNotUnderstood() {
+        self.eventLoop.assertInEventLoop()
+        guard case .up(let connection) = self.link else { return }
+        self.link = .down
+        connection.retired()
+        self.advance()
+    }
+
     /// Fails every call and closes every connection.
     func shutDown() {
         self.eventLoop.assertInEventLoop()

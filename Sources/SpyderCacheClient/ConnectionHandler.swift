@@ -55,6 +55,10 @@ final class ConnectionHandler: ChannelInboundHandler {
         self.perform(self.machine.callOverdue(id))
     }
 
+    func retired() {
+        self.perform(self.machine.retired())
+    }
+
     func close() {
         self.context?.close(promise: nil)
     }

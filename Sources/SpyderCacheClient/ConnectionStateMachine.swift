@@ -143,15 +143,27 @@ struct ConnectionStateMachine: ~Copyable {
         }
     }
 
-    /// The reply of `id` is late: its caller has gone and no new call goes behind it. The calls already behind it keep
-    /// their chance until their own deadlines.
+    /// The reply of `id` is late: its caller has gone and no new call goes behind it.
     mutating func callOverdue(_ id: RequestID) -> RetireAction {
+        _ = self.callAbandoned(id)
+        return self.retired()
+    }
+
+    /// The connection takes no new call; those in flight keep their chance until their own deadlines.
+    mutating func retired() -> RetireAction {
         switch consume self.state {
-        case .open(let inFlight): self = Self(.retiring(inFlight))
-        case .retiring(let inFlight): self = Self(.retiring(inFlight))
-        case .closed: self = Self(.closed)
+        case .open(let inFlight):
+            let isIdle = inFlight.hasNobodyWaiting
+            self = Self(.retiring(inFlight))
+            return isIdle ? .close : .none
+        case .retiring(let inFlight):
+            let isIdle = inFlight.hasNobodyWaiting
+            self = Self(.retiring(inFlight))
+            return isIdle ? .close : .none
+        case .closed:
+            self = Self(.closed)
+            return .none
         }
-        return self.callAbandoned(id)
     }
 
     /// The channel is closed; returns what was in flight, oldest first. Once: later calls return nothing.

@@ -1,11 +1,9 @@
-// The standard streams, files and environment of a subcommand, without Foundation: bytes in, bytes out.
+// What subcommands read and write beside the node: standard streams, small files, the environment.
 
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
     import Musl
-#elseif canImport(Darwin)
-    import Darwin
 #endif
 
 /// Blocking input and output of a command; never for use on an event loop.
@@ -15,72 +13,38 @@ enum Console {
 
     /// Writes all of `bytes` to the standard output.
     static func print(_ bytes: [UInt8]) throws(CommandFailure) {
-        guard self.write(bytes, to: STDOUT_FILENO) else { throw self.failure("standard output") }
-    }
-
-    /// Writes one line for people to the error stream.
-    static func report(_ message: String) {
-        // Nobody is left to be told that this stream fails.
-        _ = self.write(Array("spydercache: \(message)\n".utf8), to: STDERR_FILENO)
+        let isWritten = bytes.withUnsafeBytes { buffer in
+            var rest = buffer[...]
+            while !rest.isEmpty {
+                let count = write(STDOUT_FILENO, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+                if count >= 0 {
+                    rest = rest.dropFirst(count)
+                } else if errno != EINTR {
+                    return false
+                }
+            }
+            return true
+        }
+        guard isWritten else {
+            throw CommandFailure("standard output: \(String(cString: strerror(errno)))", ExitStatus.ioError.exitCode)
+        }
     }
 
     /// Everything the standard input holds.
     static func standardInput() throws(CommandFailure) -> [UInt8] {
-        try self.contents(of: STDIN_FILENO, name: "standard input")
+        try self.contents(of: "/dev/stdin")
     }
 
-    static func contents(ofFile path: String) throws(CommandFailure) -> [UInt8] {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw self.failure(path) }
-        defer { close(descriptor) }
-        return try self.contents(of: descriptor, name: path)
+    /// The bytes of a file, device or pipe.
+    static func contents(of path: String) throws(CommandFailure) -> [UInt8] {
+        do throws(FileReadError) {
+            return try FileBytes.read(path: path, limitBytes: self.maxInputBytes)
+        } catch {
+            throw CommandFailure(error.description, ExitStatus.ioError.exitCode)
+        }
     }
 
     static func environmentVariable(_ name: String) -> String? {
         getenv(name).map { String(cString: $0) }
-    }
-
-    private static func contents(of descriptor: Int32, name: String) throws(CommandFailure) -> [UInt8] {
-        var content: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 64 << 10)
-        while true {
-            let count = chunk.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
-            if count == 0 { return content }
-            if count < 0 {
-                if errno == EINTR { continue }
-                throw self.failure(name)
-            }
-            content.append(contentsOf: chunk[..<count])
-            guard content.count <= self.maxInputBytes else {
-                throw CommandFailure("\(name): longer than \(self.maxInputBytes >> 20) MiB", .usage)
-            }
-        }
-    }
-
-    /// False with `errno` set when not everything could be written.
-    private static func write(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
-        bytes.withUnsafeBytes { buffer in
-            var written = 0
-            while written < buffer.count {
-                let rest = UnsafeRawBufferPointer(rebasing: buffer[written...])
-                #if canImport(Glibc)
-                    let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
-                #elseif canImport(Musl)
-                    let count = Musl.write(descriptor, rest.baseAddress, rest.count)
-                #else
-                    let count = Darwin.write(descriptor, rest.baseAddress, rest.count)
-                #endif
-                if count < 0 {
-                    if errno == EINTR { continue }
-                    return false
-                }
-                written += count
-            }
-            return true
-        }
-    }
-
-    private static func failure(_ name: String) -> CommandFailure {
-        CommandFailure("\(name): \(String(cString: strerror(errno)))", .inputOutput)
     }
 }

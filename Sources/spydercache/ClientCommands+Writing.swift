@@ -17,7 +17,8 @@ extension ClientCommands {
     struct Put: ClientCommand {
         static let configuration = CommandConfiguration(
             abstract: "Store a value under a key.",
-            discussion: "Exit code 0 when it was stored, 1 when a condition did not hold."
+            discussion: "Exit code 0 when it was stored, 1 when a condition did not hold. "
+                + "A value that begins with - goes behind --, as in: put -- temperature -5"
         )
 
         @Argument(help: "The key.")
@@ -81,11 +82,11 @@ extension ClientCommands {
                 do throws(CacheClientError) {
                     return try JSONText(content)
                 } catch {
-                    throw CommandFailure("the value is \(error)", .usage)
+                    throw CommandFailure("the value is \(error)", ExitStatus.usage.exitCode)
                 }
             }
             guard let string = String(validating: content, as: UTF8.self) else {
-                throw CommandFailure("the value is not UTF-8", .usage)
+                throw CommandFailure("the value is not UTF-8", ExitStatus.usage.exitCode)
             }
             return .string(string)
         }

@@ -16,9 +16,9 @@ package enum ClientCommands {
 /// Why a subcommand has nothing to print.
 struct CommandFailure: Error, Equatable {
     let message: String
-    let status: ExitStatus
+    let status: ExitCode
 
-    init(_ message: String, _ status: ExitStatus) {
+    init(_ message: String, _ status: ExitCode) {
         self.message = message
         self.status = status
     }
@@ -28,20 +28,18 @@ struct CommandFailure: Error, Equatable {
         switch error {
         case .rpc, .badReply, .httpStatus, .replyTooLarge: self.status = .refused
         case .unreachable, .connectionLost, .timedOut, .tooManyWaiting, .cancelled, .shutDown:
-            self.status = .unavailable
-        case .invalidArgument: self.status = .usage
+            self.status = ExitStatus.unavailable.exitCode
+        case .invalidArgument: self.status = ExitStatus.usage.exitCode
         }
     }
 }
 
-/// Exit codes of subcommands; from 64 on those of sysexits.h.
-enum ExitStatus: Int32 {
-    case success = 0
-    case negative = 1
-    case refused = 2
-    case usage = 64
-    case unavailable = 69
-    case inputOutput = 74
+/// What the client's subcommands add to `ExitStatus`.
+extension ExitCode {
+    /// The answer is no: a miss, a condition that did not hold, a key that is not there.
+    static let negative = ExitCode(1)
+    /// The node answered with an error.
+    static let refused = ExitCode(2)
 }
 
 /// What a subcommand has to say when the node answered.
@@ -50,15 +48,15 @@ struct Answer: Equatable {
     var output: [UInt8]?
     /// A line for people on the error stream.
     var note: String?
-    var status = ExitStatus.success
+    var status = ExitCode.success
 
-    init(_ output: [UInt8]?, note: String? = nil, status: ExitStatus = .success) {
+    init(_ output: [UInt8]?, note: String? = nil, status: ExitCode = .success) {
         self.output = output
         self.note = note
         self.status = status
     }
 
-    init(_ output: String, status: ExitStatus = .success) {
+    init(_ output: String, status: ExitCode = .success) {
         self.init(Array(output.utf8), status: status)
     }
 }
@@ -100,12 +98,12 @@ struct NodeOptions: ParsableArguments {
         configuration.timeout = .milliseconds(self.timeoutMs)
         configuration.connectTimeout = .milliseconds(self.timeoutMs)
         if let path = self.tokenFile {
-            let content = String(decoding: try Console.contents(ofFile: path), as: UTF8.self)
+            let content = String(decoding: try Console.contents(of: path), as: UTF8.self)
             let token = content.drop(while: \.isWhitespace).prefix { !$0.isNewline }
             do throws(CacheClientError) {
                 configuration.token = try BearerToken(String(token))
             } catch {
-                throw CommandFailure("\(path): \(error)", .usage)
+                throw CommandFailure("\(path): \(error)", ExitStatus.usage.exitCode)
             }
         }
         return CacheClient(configuration)
@@ -126,11 +124,11 @@ extension ClientCommand {
             let answer = try await self.answer(from: client)
             await client.shutDown()
             if let output = answer.output { try Console.print(output + [UInt8(ascii: "\n")]) }
-            if let note = answer.note { Console.report(note) }
-            guard answer.status == .success else { throw ExitCode(answer.status.rawValue) }
+            if let note = answer.note { printError("spydercache: \(note)") }
+            guard answer.status == .success else { throw answer.status }
         } catch let failure as CommandFailure {
-            Console.report(failure.message)
-            throw ExitCode(failure.status.rawValue)
+            printError("spydercache: \(failure.message)")
+            throw failure.status
         }
     }
 
