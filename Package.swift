@@ -22,7 +22,7 @@ let package = Package(
         // (measured: a framework costs twice the CPU a request).
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.100.0"),
         // The logging façade libraries agree on; our handler writes JSON lines.
-        .package(url: "https://github.com/apple/swift-log.git", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.16.0"),
         // Subcommands, usage texts and shell completion of the executable.
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.5.0"),
     ],
@@ -41,6 +41,7 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict
@@ -48,6 +49,7 @@ let package = Package(
         .target(
             name: "SpyderCacheClient",
             dependencies: [
+                "JSONRPC",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -57,7 +59,7 @@ let package = Package(
         .executableTarget(
             name: "spydercache",
             dependencies: [
-                "CacheNode", "Configuration", "SpyderCacheClient",
+                "CacheNode", "Configuration", "Journal", "JSONRPC", "SpyderCacheClient",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict

@@ -114,5 +114,7 @@ package struct MemoryUse: Equatable, Sendable {
     /// Bytes of dead records not yet reclaimed, in closed segments.
     package var deadBytes = 0
 
+    package static let zero = MemoryUse()
+
     package var footprintBytes: Int { arenaBytes + largeBytes + indexBytes + tableBytes }
 }

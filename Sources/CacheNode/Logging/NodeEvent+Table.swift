@@ -81,11 +81,7 @@ extension NodeEvent {
             .init(
                 .error, "Journal damaged",
                 "Part of a journal file cannot be read; what it may have changed is not served.",
-                [
-                    Self.file, .int("offsetBytes", "where the damage begins"), .int("droppedBytes", "bytes skipped"),
-                    .text("reason", "what is wrong there"),
-                    .int("droppedKeys", "keys left out because of it").optional,
-                ])
+                [Self.file, .int("offsetBytes", "where the damage begins"), .text("reason", "what is wrong there")])
         case .journalAside:
             .init(
                 .info, "Journal kept aside", "Journal files were moved out of the way; nothing reads or deletes them.",
@@ -97,25 +93,27 @@ extension NodeEvent {
         case .journalSegmentCompressed:
             .init(
                 .info, "Segment compressed", "A sealed segment was replaced by its compressed form.",
-                [Self.file, .int("bytes", "its size before"), .int("storedBytes", "its size now"), Self.duration])
+                [Self.file, .int("bytes", "its size before"), .int("storedBytes", "its size now")])
         case .journalCompacted:
             .init(
                 .info, "Journal compacted", "A snapshot was written and the segments it covers were deleted.",
                 [
-                    .int("records", "records in the snapshot"), .int("segments", "segments deleted"),
-                    .int("bytesBefore", "size of snapshot and segments before"), .int("bytesAfter", "and now"),
-                    Self.duration,
+                    Self.file, .int("records", "records in the snapshot"), .int("segments", "files deleted"),
+                    .int("bytesAfter", "size of the snapshot"), Self.duration,
                 ])
         case .journalFailed:
             .init(
                 .error, "Journal failed",
                 "The journal cannot be written: the storage is read-only until it is reopened.",
-                [
-                    .choice(
-                        "operation", ["open", "write", "fsync", "rename", "read", "compress", "compact"], "that failed"),
-                    .text("reason", "the system's"), Self.file.optional,
-                    .int("unacknowledgedBytes", "accepted in memory and never acknowledged").optional,
-                ])
+                [.text("reason", "the operation, the file and what the system says")])
+        case .journalReopenFailed:
+            .init(
+                .warning, "Journal not reopened", "The storage stays read-only; the next attempt comes later.",
+                [.text("reason", "the system's"), .int("attempts", "so far")])
+        case .journalJobFailed:
+            .init(
+                .warning, "Journal upkeep failed", "A background job failed; the journal goes on without it.",
+                [.text("job", "which one"), .text("reason", "the system's")])
         case .journalReopened:
             .init(
                 .info, "Journal reopened", "The journal takes writes again after a failure.",

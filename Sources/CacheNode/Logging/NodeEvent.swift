@@ -19,6 +19,8 @@ package enum NodeEvent: String, Sendable, CaseIterable {
     case journalSegmentCompressed = "journal.segment.compressed"
     case journalCompacted = "journal.compacted"
     case journalFailed = "journal.failed"
+    case journalReopenFailed = "journal.reopen.failed"
+    case journalJobFailed = "journal.job.failed"
     case journalReopened = "journal.reopened"
     case requestAccess = "request.access"
     case requestSlow = "request.slow"

@@ -1,0 +1,141 @@
+// The connections of one event loop: which wait for the journal, which have run out of time. Confined to the loop.
+
+import NIOCore
+
+final class ConnectionRegistry {
+    private var connections: [HTTPConnectionHandler] = []
+    private var parked: [HTTPConnectionHandler] = []
+    /// Set when the loop is running; asks the journal for a commit once a loop tick.
+    var onFirstParked: () -> Void = {}
+    private var isCommitRequested = false
+
+    var count: Int { connections.count }
+    var hasParked: Bool { !parked.isEmpty }
+
+    func add(_ connection: HTTPConnectionHandler) {
+        connection.registryIndex = connections.count
+        connections.append(connection)
+    }
+
+    /// O(1): the last connection takes the place of the one that goes.
+    func remove(_ connection: HTTPConnectionHandler) {
+        let index = connection.registryIndex
+        guard connections.indices.contains(index), connections[index] === connection else { return }
+        connections.swapAt(index, connections.count - 1)
+        connections[index].registryIndex = index
+        connections.removeLast()
+        if connection.isInParkedList {
+            parked.removeAll { $0 === connection }
+            connection.isInParkedList = false
+        }
+    }
+
+    /// Notes a connection whose replies wait for the journal.
+    func park(_ connection: HTTPConnectionHandler) {
+        guard !connection.isInParkedList else { return requestCommit() }
+        connection.isInParkedList = true
+        parked.append(connection)
+        requestCommit()
+    }
+
+    private func requestCommit() {
+        guard !isCommitRequested else { return }
+        isCommitRequested = true
+        onFirstParked()
+    }
+
+    /// The commit that `onFirstParked` asked for has been passed on; the next parked reply asks again.
+    func commitRequested() {
+        isCommitRequested = false
+    }
+
+    /// Sends every reply that the journal has made safe.
+    func release(upTo watermark: UInt64) {
+        retry { $0.release(upTo: watermark) }
+    }
+
+    /// Answers again what waited for records that are lost.
+    func journalFailed(watermark: UInt64) {
+        retry { $0.journalFailed(watermark: watermark) }
+    }
+
+    private func retry(_ body: (HTTPConnectionHandler) -> Void) {
+        let waiting = parked
+        parked = []
+        for connection in waiting {
+            connection.isInParkedList = false
+            body(connection)
+            if !connection.parked.isEmpty && !connection.isInParkedList {
+                connection.isInParkedList = true
+                parked.append(connection)
+            }
+        }
+    }
+
+    /// Cuts off connections that are too slow, and returns how many. O(connections), a few times a second.
+    func sweep(now: Int64, _ timeouts: ConnectionTimeouts) -> Int {
+        var cut = 0
+        for connection in connections {
+            if connection.checkDeadlines(now: now, timeouts) { cut += 1 }
+        }
+        return cut
+    }
+
+    /// Closes connections that have nothing under way; the others close after their reply.
+    func drain() {
+        for connection in connections { connection.drain() }
+    }
+
+    /// Closes everything at once, at the end of the drain time.
+    func closeAll() {
+        for connection in connections { connection.context?.close(promise: nil) }
+    }
+}
+
+/// How long a client may take, in milliseconds.
+struct ConnectionTimeouts: Sendable {
+    var headerMilliseconds: Int64
+    var bodyMilliseconds: Int64
+    var idleMilliseconds: Int64
+
+    /// How often to look, in milliseconds: often enough for the shortest.
+    var sweepMilliseconds: Int64 {
+        min(max(min(headerMilliseconds, bodyMilliseconds, idleMilliseconds) / 4, 20), 1000)
+    }
+}
+
+extension HTTPConnectionHandler {
+    /// Acts on a deadline that has passed; true when a client was cut off in the middle of something.
+    func checkDeadlines(now: Int64, _ timeouts: ConnectionTimeouts) -> Bool {
+        if let since = unwritableSince, now - since > timeouts.idleMilliseconds {
+            context?.close(promise: nil)
+            return true
+        }
+        switch phase {
+        case .idle(let since):
+            if now - since > timeouts.idleMilliseconds && parked.isEmpty { context?.close(promise: nil) }
+            return false
+        case .head(let since):
+            guard now - since > timeouts.headerMilliseconds else { return false }
+            timedOut()
+            return true
+        case .collecting(_, _, _, let since), .discarding(let since):
+            guard now - since > timeouts.bodyMilliseconds else { return false }
+            timedOut()
+            return true
+        case .lingering(let since):
+            if now - since > Self.lingerMilliseconds && parked.isEmpty { context?.close(promise: nil) }
+            return false
+        case .executing, .closed:
+            return false
+        }
+    }
+
+    /// The node is stopping: an idle connection closes now, a busy one after its reply.
+    func drain() {
+        switch phase {
+        case .idle where parked.isEmpty: context?.close(promise: nil)
+        case .idle, .head, .collecting, .discarding, .executing, .lingering, .closed: break
+        }
+    }
+}

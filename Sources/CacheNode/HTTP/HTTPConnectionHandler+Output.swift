@@ -1,0 +1,108 @@
+// The sending half of a connection: one write a read cycle, replies parked until their records are safe, and what
+// happens to them when the journal fails.
+
+import NIOCore
+
+/// Replies in order, not yet sent.
+struct PendingOutput {
+    var bytes = ByteBuffer()
+    /// The newest journal record that any of the replies tells of; zero for none.
+    var sequence: UInt64 = 0
+    /// Bytes of the replies in front of the first one that waits: true whatever becomes of the journal.
+    private(set) var settledBytes = 0
+    /// The requests behind the replies that are not settled, to be answered again if the journal fails.
+    private(set) var unsettled: [CompleteRequest] = []
+
+    var isEmpty: Bool { bytes.readableBytes == 0 }
+
+    mutating func append(_ response: ProcessedResponse, for request: CompleteRequest?) {
+        if sequence == 0 && response.sequence > 0 { settledBytes = bytes.readableBytes }
+        sequence = max(sequence, response.sequence)
+        if sequence > 0, let request { unsettled.append(request) }
+        if isEmpty {
+            bytes = response.bytes
+        } else {
+            bytes.writeImmutableBuffer(response.bytes)
+        }
+    }
+
+    /// What stays true when the records are lost.
+    func settled() -> PendingOutput {
+        var rest = PendingOutput()
+        rest.bytes = bytes.getSlice(at: bytes.readerIndex, length: settledBytes) ?? ByteBuffer()
+        return rest
+    }
+}
+
+extension HTTPConnectionHandler {
+    /// Replies of this size or more are counted as buffers until the socket has taken them.
+    private static let countedReplyBytes = 64 * 1024
+
+    /// Sends the replies of this read cycle, or parks them behind the journal.
+    func flushOutput() {
+        guard !output.isEmpty else { return }
+        var ready = PendingOutput()
+        swap(&ready, &output)
+        if parked.isEmpty && ready.sequence <= node.storage.watermark {
+            write(ready.bytes)
+            if isClosing { finishClosing() }
+        } else {
+            parked.append(Parked(output: ready, closes: isClosing))
+            thread.connections.park(self)
+        }
+    }
+
+    /// Sends what the journal has made safe.
+    func release(upTo watermark: UInt64) {
+        while let first = parked.first, first.output.sequence <= watermark {
+            parked.removeFirst()
+            write(first.output.bytes)
+            if first.closes { return finishClosing() }
+        }
+        if parked.isEmpty && isClosing { return finishClosing() }
+        resumeReading()
+    }
+
+    /// The journal has failed: nothing above `watermark` is safe. The requests behind those replies are answered again,
+    /// now by storage that refuses writes.
+    func journalFailed(watermark: UInt64) {
+        release(upTo: watermark)
+        guard !parked.isEmpty else { return }
+        let lost = parked
+        parked.removeAll()
+        for entry in lost {
+            var replacement = entry.output.settled()
+            for request in entry.output.unsettled {
+                let response = processor.respond(
+                    to: request, thread: thread, buffer: ByteBuffer(), onEventLoop: false)
+                if let response { replacement.append(response, for: request) }
+            }
+            write(replacement.bytes)
+        }
+        if isClosing { finishClosing() }
+        resumeReading()
+    }
+
+    /// Writes and flushes; large buffers are counted until the socket has taken them.
+    func write(_ bytes: ByteBuffer) {
+        guard let context else { return }
+        let count = bytes.readableBytes
+        thread.counters.bytesWritten.add(count)
+        guard count >= Self.countedReplyBytes else {
+            return context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+        }
+        let budget = node.budget
+        budget.add(bytes: count)
+        let promise = context.eventLoop.makePromise(of: Void.self)
+        promise.futureResult.whenComplete { _ in budget.release(bytes: count) }
+        context.writeAndFlush(wrapOutboundOut(bytes), promise: promise)
+    }
+
+    /// The last reply has been handed to the socket: say so to the client and wait for its end, briefly.
+    private func finishClosing() {
+        guard let context else { return }
+        if case .closed = phase { return }
+        phase = .lingering(since: NodeClock.monotonicMilliseconds())
+        context.close(mode: .output, promise: nil)
+    }
+}

@@ -1,0 +1,196 @@
+// Answers one JSON-RPC message: scanned once, each call run in order, the reply encoded once. Knows neither sockets nor
+// HTTP; the only place where failures become JSON-RPC error objects.
+
+import JSONRPC
+
+/// What became of a message, for the HTTP status and the log.
+struct MessageOutcome {
+    enum Kind {
+        /// At least one answer is in the reply.
+        case answered
+        /// Only notifications came: there is nothing to say.
+        case silent
+        /// The body is not JSON; the reply holds the -32700 object.
+        case notJSON
+    }
+
+    var kind: Kind
+    /// How many calls the message held.
+    var calls = 1
+    var failures = 0
+    var firstErrorCode: Int32?
+    /// The reply may be sent when the journal's watermark has reached this; zero for at once.
+    var sequence: UInt64 = 0
+
+    mutating func failed(_ code: RPCErrorCode, calls: Int = 1) {
+        failures += calls
+        firstErrorCode = firstErrorCode ?? code.rawValue
+    }
+}
+
+/// Runs messages against the method table.
+struct RPCExecutor {
+    let methods: MethodTable
+
+    /// Whether `message` calls a method that may keep an event loop waiting.
+    ///
+    /// A batch is searched for the methods' names instead of being taken apart twice; one spelt with escapes, or the
+    /// name inside a value, costs only time.
+    func needsWorker(_ message: borrowing Message, in body: UnsafeRawBufferPointer) -> Bool {
+        switch message {
+        case .single(.call(let call)):
+            guard let index = methods.index(of: call.method, in: body) else { return false }
+            return methods[index].runsOffLoop
+        case .batch:
+            return methods.slowMethodNames.contains { body.contains($0) }
+        case .single, .notJSON:
+            return false
+        }
+    }
+
+    /// Answers `message` into `context.reply`.
+    func run(_ message: consuming Message, _ context: inout CallContext) -> MessageOutcome {
+        switch message {
+        case .notJSON(let offset, let reason):
+            context.reply.appendErrorResponse(
+                id: nil, in: context.body, .parseError, node: context.node.nodeID
+            ) { reply in
+                reply.appendNextMember("reason", constant: reason)
+                reply.appendNextMember("offset", decimal: Int64(offset))
+            }
+            var outcome = MessageOutcome(kind: .notJSON)
+            outcome.failed(.parseError)
+            return outcome
+        case .single(let element):
+            var outcome = MessageOutcome(kind: .answered)
+            if !answer(element, &context, &outcome) { outcome.kind = .silent }
+            outcome.sequence = context.sequence
+            return outcome
+        case .batch(var batch):
+            return run(&batch, &context)
+        }
+    }
+
+    private func run(_ batch: inout Batch, _ context: inout CallContext) -> MessageOutcome {
+        var outcome = MessageOutcome(kind: .silent, calls: batch.count)
+        guard batch.count <= context.limits.maxBatch else {
+            outcome.kind = .answered
+            outcome.failed(.batchTooLarge, calls: batch.count)
+            let path = ParameterPath("batch")
+            writeError(
+                MethodFailure(
+                    .batchTooLarge, .limit(path, limit: context.limits.maxBatch, actual: batch.count)),
+                id: nil, &context)
+            return outcome
+        }
+        while let element = batch.next() {
+            let mark = context.reply.mark
+            context.reply.append(byte: UInt8(ascii: outcome.kind == .silent ? "[" : ","))
+            if answer(element, &context, &outcome) {
+                outcome.kind = .answered
+            } else {
+                context.reply.rollBack(to: mark)
+            }
+        }
+        if case .answered = outcome.kind { context.reply.append("]") }
+        outcome.sequence = context.sequence
+        return outcome
+    }
+
+    /// Answers one element; false for a notification, which is run but leaves nothing in the reply.
+    private func answer(
+        _ element: borrowing Element, _ context: inout CallContext, _ outcome: inout MessageOutcome
+    ) -> Bool {
+        switch element {
+        case .invalid(let id, let code, let reason):
+            outcome.failed(code)
+            context.reply.appendErrorResponse(id: id, in: context.body, code, node: context.node.nodeID) { reply in
+                reply.appendNextMember("reason", constant: reason)
+            }
+            return true
+        case .call(let call):
+            let mark = context.reply.mark
+            do throws(MethodFailure) {
+                guard let index = methods.index(of: call.method, in: context.body) else {
+                    throw MethodFailure(.methodNotFound)
+                }
+                context.thread.counters.called(method: index)
+                let method = methods[index]
+                let arguments = try BoundParameters(call.params, to: method.parameters, in: context.body)
+                context.reply.appendResponsePrefix(id: call.id, in: context.body)
+                try method.body(&context, arguments)
+                context.reply.appendResponseSuffix()
+            } catch {
+                outcome.failed(error.code)
+                context.thread.counters.failed()
+                context.reply.rollBack(to: mark)
+                writeError(error, id: call.id, &context)
+            }
+            if call.isNotification {
+                context.reply.rollBack(to: mark)
+                return false
+            }
+            return true
+        }
+    }
+
+    /// Translates a method's failure into an error response; `data` says which parameter, limit or state is meant.
+    private func writeError(_ failure: MethodFailure, id: JSONSlice?, _ context: inout CallContext) {
+        let body = context.body
+        context.reply.appendErrorResponse(id: id, in: body, failure.code, node: context.node.nodeID) { reply in
+            switch failure.detail {
+            case .none:
+                break
+            case .parameter(let path, let reason):
+                reply.appendPath(path)
+                reply.appendNextMember("reason", constant: reason)
+            case .name(let name, let reason):
+                reply.append(",\"path\":\"")
+                reply.append(bytes: name.bytes(in: body))
+                reply.append("\"")
+                reply.appendNextMember("reason", constant: reason)
+            case .limit(let path, let limit, let actual):
+                reply.appendPath(path)
+                reply.appendNextMember("limit", decimal: Int64(limit))
+                reply.appendNextMember("actual", decimal: Int64(actual))
+            case .reason(let reason):
+                reply.appendNextMember("reason", constant: reason)
+            case .state(let reason):
+                reply.appendNextMember("reason", string: reason)
+            }
+        }
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// Whether `text` stands somewhere in these bytes. O(bytes).
+    fileprivate func contains(_ text: StaticString) -> Bool {
+        let length = text.utf8CodeUnitCount
+        guard count >= length else { return false }
+        let first = text.utf8Start[0]
+        for start in 0...(count - length) where self[start] == first {
+            var matched = 1
+            while matched < length && self[start + matched] == text.utf8Start[matched] { matched += 1 }
+            if matched == length { return true }
+        }
+        return false
+    }
+}
+
+extension ReplyBuffer {
+    /// Appends `,"path":"items[3].value"`.
+    fileprivate mutating func appendPath(_ path: ParameterPath) {
+        append(",\"path\":\"")
+        append(path.name)
+        if let index = path.index {
+            append("[")
+            append(decimal: Int64(index))
+            append("]")
+        }
+        if let member = path.member {
+            append(".")
+            append(member)
+        }
+        append("\"")
+    }
+}

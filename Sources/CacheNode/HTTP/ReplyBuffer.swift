@@ -1,0 +1,101 @@
+// The body of one reply while methods write it: plain JSON bytes, with compressed values standing in it as stored.
+// Not the HTTP head; ResponseWriter adds that once the length is known.
+
+import Compression
+import JSONRPC
+import NIOCore
+
+/// A growing reply body. A value that is stored compressed is appended as its deflate blocks where the client accepts
+/// gzip, and inflated into place where it does not.
+///
+/// Invariant: `splices` are in ascending order of `offset` and do not overlap; bytes outside of them are JSON text.
+struct ReplyBuffer: ByteSink {
+    /// Deflate blocks that stand in `bytes` in place of the text they decode to.
+    struct Splice {
+        /// Where the blocks begin, in bytes from the start of `bytes`' storage.
+        var offset: Int
+        var storedBytes: Int
+        var originalBytes: UInt32
+        var crc32: UInt32
+    }
+
+    /// A place in the reply to which `rollBack` returns.
+    struct Mark {
+        fileprivate var writerIndex: Int
+        fileprivate var spliceCount: Int
+        fileprivate var textBytes: Int
+    }
+
+    private(set) var bytes: ByteBuffer
+    private(set) var splices: [Splice] = []
+    /// True when a compressed value is part of the reply, sent compressed or not: the reply then varies by
+    /// Accept-Encoding.
+    private(set) var holdsCompressedValues = false
+    /// Length of the reply's JSON text, with every value inflated.
+    private(set) var textBytes = 0
+    let acceptsGzip: Bool
+
+    /// An empty reply that reuses the memory of `bytes`, whose content is dropped.
+    init(bytes: ByteBuffer, acceptsGzip: Bool) {
+        self.bytes = bytes
+        self.acceptsGzip = acceptsGzip
+        self.bytes.clear(minimumCapacity: Self.headRoomBytes + 192)
+        self.bytes.moveWriterIndex(to: Self.headRoomBytes)
+    }
+
+    @inline(__always)
+    mutating func append(byte: UInt8) {
+        bytes.writeInteger(byte)
+        textBytes &+= 1
+    }
+
+    @inline(__always)
+    mutating func append(bytes source: UnsafeRawBufferPointer) {
+        bytes.writeBytes(source)
+        textBytes &+= source.count
+    }
+
+    /// Appends deflate blocks as they are stored; only for a client that accepts gzip.
+    mutating func append(blocks: UnsafeRawBufferPointer, originalBytes: UInt32, crc32: UInt32) {
+        precondition(acceptsGzip, "blocks would reach a client that can't decode them")
+        holdsCompressedValues = true
+        textBytes &+= Int(originalBytes)
+        splices.append(
+            Splice(
+                offset: bytes.writerIndex, storedBytes: blocks.count, originalBytes: originalBytes, crc32: crc32))
+        bytes.writeBytes(blocks)
+    }
+
+    /// Appends the text of deflate blocks, for a client that does not accept gzip.
+    ///
+    /// Returns false, with nothing appended, when the blocks do not decode to the text they were made from: memory or
+    /// disk is damaged.
+    mutating func append(
+        inflating blocks: UnsafeRawBufferPointer, originalBytes: UInt32, crc32: UInt32, with inflater: inout Inflater
+    ) -> Bool {
+        holdsCompressedValues = true
+        let count = Int(originalBytes)
+        let written = bytes.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { target in
+            do {
+                try inflater.inflateBlocks(
+                    blocks, into: UnsafeMutableRawBufferPointer(rebasing: target[..<count]), crc: crc32)
+                return count
+            } catch {
+                return 0
+            }
+        }
+        textBytes &+= written
+        return written == count
+    }
+
+    var mark: Mark {
+        Mark(writerIndex: bytes.writerIndex, spliceCount: splices.count, textBytes: textBytes)
+    }
+
+    /// Takes back everything written since `mark`, as when a method fails halfway.
+    mutating func rollBack(to mark: Mark) {
+        bytes.moveWriterIndex(to: mark.writerIndex)
+        splices.removeLast(splices.count - mark.spliceCount)
+        textBytes = mark.textBytes
+    }
+}

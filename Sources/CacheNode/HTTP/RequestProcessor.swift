@@ -1,0 +1,187 @@
+// From a complete HTTP request to the bytes of its response: content coding, JSON-RPC, plain endpoints, gzip splicing.
+// Runs on an event loop or a worker; connections, timeouts and ordering are HTTPConnectionHandler's.
+
+import Compression
+import JSONRPC
+import NIOCore
+
+/// A request whose body has arrived.
+struct CompleteRequest: Sendable {
+    var facts: RequestFacts
+    var body: ByteBuffer
+}
+
+/// A finished response.
+struct ProcessedResponse: Sendable {
+    /// Head and body.
+    var bytes: ByteBuffer
+    var status: ResponseStatus
+    var keepsAlive: Bool
+    /// To be sent when the journal's watermark has reached this; zero for at once.
+    var sequence: UInt64 = 0
+    var calls = 0
+    var failures = 0
+    /// The code of the first error in the reply.
+    var firstErrorCode: Int32?
+}
+
+/// Answers requests; stateless but for the thread's tools.
+struct RequestProcessor {
+    let node: NodeCore
+
+    /// A body of this size or more is parsed and answered on a worker thread: compressing it would hold up an event loop
+    /// for more than a few milliseconds.
+    static let workerBodyBytes = 128 * 1024
+
+    /// Whether a request runs on a worker whatever its message says: it is large, or of unknown size once inflated.
+    func needsWorker(_ request: borrowing CompleteRequest) -> Bool {
+        request.body.readableBytes >= Self.workerBodyBytes || request.facts.contentCoding == .gzip
+            || request.facts.target == .metrics
+    }
+
+    /// Answers `request` into `buffer`, whose content is dropped; nil, with nothing done, when `onEventLoop` and the
+    /// request must run on a worker.
+    func respond(
+        to request: borrowing CompleteRequest, thread: ThreadState, buffer: ByteBuffer, onEventLoop: Bool
+    ) -> ProcessedResponse? {
+        if onEventLoop && needsWorker(request) { return nil }
+        let started = NodeClock.monotonicNanoseconds()
+        guard var response = dispatch(request, thread, buffer, onEventLoop) else { return nil }
+        if node.isDraining && response.keepsAlive {
+            // The head is written already; closing without announcing it is what RFC 9112 section 9.6 allows a server.
+            response.keepsAlive = false
+        }
+        let elapsed = NodeClock.monotonicNanoseconds() - started
+        thread.counters.messages.add()
+        thread.counters.durations.record(nanoseconds: elapsed)
+        node.accessLog.record(request.facts, bodyBytes: request.body.readableBytes, response, nanoseconds: elapsed)
+        thread.trim()
+        return response
+    }
+
+    private func dispatch(
+        _ request: borrowing CompleteRequest, _ thread: ThreadState, _ buffer: ByteBuffer, _ onEventLoop: Bool
+    ) -> ProcessedResponse? {
+        let facts = request.facts
+        switch facts.target {
+        case .rpc, .root:
+            guard facts.method == .post else {
+                return refusal(
+                    .methodNotAllowed, .invalidRequest, "POST a JSON-RPC message", facts, thread, allow: "POST")
+            }
+            return answerRPC(request, thread, buffer, onEventLoop)
+        case .healthz, .readyz, .metrics, .openRPC:
+            guard facts.method == .get || facts.method == .head else {
+                return refusal(
+                    .methodNotAllowed, .invalidRequest, "GET or HEAD only", facts, thread, allow: "GET, HEAD")
+            }
+            return plain(facts, thread)
+        case .unknown:
+            return refusal(.notFound, .invalidRequest, "no such path", facts, thread)
+        }
+    }
+
+    private func answerRPC(
+        _ request: borrowing CompleteRequest, _ thread: ThreadState, _ buffer: ByteBuffer, _ onEventLoop: Bool
+    ) -> ProcessedResponse? {
+        let facts = request.facts
+        guard facts.hasJSONContent else {
+            return refusal(
+                .unsupportedMediaType, .invalidRequest, "Content-Type must be application/json", facts, thread)
+        }
+        switch facts.contentCoding {
+        case .identity:
+            return request.body.withUnsafeReadableBytes { runRPC($0, facts, thread, buffer, onEventLoop) }
+        case .unsupported:
+            return refusal(
+                .unsupportedMediaType, .invalidRequest, "Content-Encoding must be gzip or identity", facts, thread)
+        case .gzip:
+            do {
+                let inflated = try request.body.withUnsafeReadableBytes { body in
+                    try thread.inflater.inflateGzip(body, limitBytes: node.limits.maxBodyBytes)
+                }
+                guard node.budget.reserve(bytes: inflated.count) else {
+                    return refusal(.unavailable, .busy, "too many bytes in flight", facts, thread)
+                }
+                defer { node.budget.release(bytes: inflated.count) }
+                return inflated.withBytes { runRPC($0, facts, thread, buffer, onEventLoop) }
+            } catch CompressionError.tooLarge {
+                return refusal(
+                    .contentTooLarge, .requestTooLarge, "the inflated body is too large", facts, thread,
+                    limit: node.limits.maxBodyBytes)
+            } catch {
+                return refusal(.badRequest, .parseError, "the body is not valid gzip", facts, thread)
+            }
+        }
+    }
+
+    private func runRPC(
+        _ body: UnsafeRawBufferPointer, _ facts: RequestFacts, _ thread: ThreadState, _ buffer: ByteBuffer,
+        _ onEventLoop: Bool
+    ) -> ProcessedResponse? {
+        let message = parseMessage(body)
+        if onEventLoop && node.executor.needsWorker(message, in: body) { return nil }
+        var context = CallContext(
+            node: node, thread: thread, body: body, now: NodeClock.monotonicMilliseconds(),
+            reply: ReplyBuffer(bytes: buffer, acceptsGzip: facts.acceptsGzip))
+        let outcome = node.executor.run(message, &context)
+        var head = ResponseHead()
+        head.keepsAlive = facts.keepsAlive
+        head.isHTTP10 = facts.isHTTP10
+        switch outcome.kind {
+        case .answered: head.status = .ok
+        case .silent: head.status = .noContent
+        case .notJSON: head.status = .badRequest
+        }
+        if !context.reply.splices.isEmpty { thread.counters.splicedReplies.add() }
+        let bytes = context.reply.finish(&head, thread.heads)
+        return ProcessedResponse(
+            bytes: bytes, status: head.status, keepsAlive: head.keepsAlive, sequence: outcome.sequence,
+            calls: outcome.calls, failures: outcome.failures, firstErrorCode: outcome.firstErrorCode)
+    }
+
+    /// A response to a request that is not run: a JSON-RPC error object with id null, and the HTTP status that says it.
+    func refusal(
+        _ status: ResponseStatus, _ code: RPCErrorCode, _ reason: StaticString, _ facts: RequestFacts?,
+        _ thread: ThreadState, allow: StaticString? = nil, limit: Int? = nil, closes: Bool = false
+    ) -> ProcessedResponse {
+        thread.counters.httpErrors.add()
+        var reply = ReplyBuffer(bytes: ByteBuffer(), acceptsGzip: false)
+        if facts?.method != .head {
+            reply.appendErrorResponse(
+                id: nil, in: UnsafeRawBufferPointer(start: nil, count: 0), code, node: node.nodeID
+            ) { reply in
+                reply.appendNextMember("reason", constant: reason)
+                if let limit { reply.appendNextMember("limit", decimal: Int64(limit)) }
+            }
+        }
+        var head = ResponseHead(status: status, allow: allow)
+        head.keepsAlive = !closes && (facts?.keepsAlive ?? false)
+        head.isHTTP10 = facts?.isHTTP10 ?? false
+        return ProcessedResponse(
+            bytes: reply.finish(&head, thread.heads), status: status, keepsAlive: head.keepsAlive, calls: 0,
+            failures: 1, firstErrorCode: code.rawValue)
+    }
+
+    /// Answers a GET or HEAD of one of the plain endpoints.
+    private func plain(_ facts: RequestFacts, _ thread: ThreadState) -> ProcessedResponse {
+        var head = ResponseHead()
+        head.keepsAlive = facts.keepsAlive
+        head.isHTTP10 = facts.isHTTP10
+        let text = PlainEndpoints.answer(facts.target, node, &head)
+        var content = text
+        if text.count >= 1024 {
+            head.variesByEncoding = true
+            if facts.acceptsGzip {
+                content = text.withUnsafeBytes { thread.deflater.gzip($0) }
+                head.isGzip = true
+            }
+        }
+        let headBytes = thread.heads.bytes(head, contentLength: content.count)
+        var bytes = ByteBuffer()
+        bytes.reserveCapacity(headBytes.count + content.count)
+        bytes.writeBytes(headBytes)
+        if facts.method != .head { bytes.writeBytes(content) }
+        return ProcessedResponse(bytes: bytes, status: head.status, keepsAlive: head.keepsAlive)
+    }
+}

@@ -1,0 +1,131 @@
+// Between the journal and the rest of the node: settings in, events to the log, progress to the event loops.
+
+import Compression
+import Configuration
+import Journal
+import Synchronization
+
+/// Passes on what the journal's threads tell. Made before the node's core exists; silent until it is attached.
+final class JournalRelay: Sendable {
+    private let nodeLog: NodeLog
+    private let target = Mutex<(loops: EventLoops, core: NodeCore)?>(nil)
+    private let failedAt = Atomic<Int64>(0)
+
+    init(_ log: NodeLog) {
+        nodeLog = log
+    }
+
+    func attach(_ loops: EventLoops, _ core: NodeCore) {
+        target.withLock { $0 = (loops, core) }
+    }
+
+    /// The watermark has moved, or will not move any more.
+    func advanced() {
+        guard let (loops, core) = target.withLock({ $0 }) else { return }
+        loops.journalAdvanced(core)
+    }
+
+    func log(_ event: JournalEvent) {
+        switch event {
+        case .segmentOpened:
+            break
+        case .segmentSealed(let number, let bytes, let records):
+            nodeLog.emit(
+                .journalSegmentSealed,
+                ["file": .string(name(number)), "bytes": .int(bytes), "records": .int(Int(clamping: records))])
+        case .segmentCompressed(let number, let rawBytes, let storedBytes):
+            nodeLog.emit(
+                .journalSegmentCompressed,
+                ["file": .string(name(number)), "bytes": .int(rawBytes), "storedBytes": .int(storedBytes)])
+        case .snapshotWritten(let number, let records, let bytes, let milliseconds, let removedFiles):
+            nodeLog.emit(
+                .journalCompacted,
+                [
+                    "file": .string(name(number)), "records": .int(Int(clamping: records)),
+                    "segments": .int(removedFiles), "bytesAfter": .int(bytes), "durationMs": .int(Int(milliseconds)),
+                ])
+        case .jobFailed(let job, let reason):
+            nodeLog.emit(.journalJobFailed, ["job": .string(job), "reason": .string(reason)])
+        case .failed(let reason):
+            failedAt.store(NodeClock.monotonicMilliseconds(), ordering: .relaxed)
+            nodeLog.emit(.journalFailed, ["reason": .string(reason)])
+        case .reopenFailed(let reason, let attempts):
+            nodeLog.emit(.journalReopenFailed, ["reason": .string(reason), "attempts": .int(attempts)])
+        case .reopened(let number):
+            let duration = NodeClock.monotonicMilliseconds() - failedAt.load(ordering: .relaxed)
+            nodeLog.emit(.journalReopened, ["file": .string(name(number)), "durationMs": .int(Int(duration))])
+        }
+    }
+
+    /// Logs what recovery found.
+    func report(_ recovered: RecoveredJournal, _ shards: [Shard], _ milliseconds: Int64) {
+        let report = recovered.report
+        for damage in report.damaged {
+            nodeLog.emit(
+                .journalDamaged,
+                [
+                    "file": .string(damage.file), "offsetBytes": .int(damage.offset),
+                    "reason": .string("\(damage.reason)"),
+                ])
+        }
+        for path in recovered.kept {
+            nodeLog.emit(.journalAside, ["path": .string(path), "reason": "damaged or torn"])
+        }
+        nodeLog.emit(
+            .journalRecovered,
+            [
+                "records": .int(report.records),
+                "keys": .int(shards.reduce(0) { $0 + $1.state.withLock { state in state.store.count } }),
+                "droppedBytes": .int(report.droppedBytes), "tornBytes": .int(report.tornBytes),
+                "droppedKeys": .int(report.droppedKeys), "segments": .int(report.segments + report.snapshots),
+                "durationMs": .int(Int(milliseconds)),
+            ])
+    }
+
+    private func name(_ number: UInt32) -> String {
+        let digits = String(number)
+        return String(repeating: "0", count: max(10 - digits.count, 0)) + digits
+    }
+}
+
+extension JournalSettings {
+    init(_ configuration: NodeConfiguration) {
+        let journal = configuration.journal
+        let synchronisation: Synchronisation =
+            switch journal.fsync {
+            case .always: .always
+            case .interval: .interval(milliseconds: Int64(journal.fsyncIntervalMilliseconds))
+            case .never: .never
+            }
+        self.init(
+            synchronisation: synchronisation, segmentBytes: journal.segmentBytes, compress: journal.compress,
+            maxPendingBytes: max(8 << 20, configuration.local.memoryLimitBytes / 16))
+    }
+}
+
+extension JournalCodec {
+    /// Sealed segments are compressed as values are, by zlib, on the journal's own thread.
+    init(_ configuration: NodeConfiguration) {
+        let level = configuration.compression.level
+        var deflate: JournalDeflate?
+        if configuration.journal.compress { deflate = { Self.deflated($0, level: level) } }
+        self.init(inflate: { Self.inflated($0, originalBytes: $1) }, deflate: deflate)
+    }
+
+    private static func inflated(_ blocks: UnsafeRawBufferPointer, originalBytes: Int) -> [UInt8]? {
+        do {
+            var inflater = try Inflater()
+            var output = [UInt8](repeating: 0, count: originalBytes)
+            try output.withUnsafeMutableBytes { try inflater.inflateBlocks(blocks, into: $0) }
+            return output
+        } catch {
+            return nil
+        }
+    }
+
+    private static func deflated(_ bytes: UnsafeRawBufferPointer, level: Int) -> [UInt8]? {
+        guard var deflater = try? Deflater(level: level) else { return nil }
+        var output: [UInt8] = []
+        return deflater.deflateBlocks(bytes, into: &output, maxOutput: bytes.count) == nil ? nil : output
+    }
+}

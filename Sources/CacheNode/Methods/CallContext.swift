@@ -1,0 +1,128 @@
+// What a method sees while it answers one call. Lives on one thread, for one HTTP message.
+
+import CacheStore
+import Compression
+import JSONRPC
+
+/// The request being answered, the reply being written, and the thread's own tools.
+struct CallContext {
+    let node: NodeCore
+    /// The thread's reusable buffers, (de)compressors and counters.
+    let thread: ThreadState
+    /// The whole request body; slices of the call index it.
+    let body: UnsafeRawBufferPointer
+    /// Monotonic milliseconds, read once a message.
+    let now: Int64
+    var reply: ReplyBuffer
+    /// The newest journal sequence that this message's writes were given; the reply waits for it. Zero when none.
+    var sequence: UInt64 = 0
+
+    var limits: RequestLimits { node.limits }
+
+    /// Notes that the reply depends on a journal record.
+    mutating func wrote(sequence: UInt64) {
+        self.sequence = max(self.sequence, sequence)
+    }
+}
+
+/// A decoded key and its hash.
+///
+/// The bytes lie in the request body, or in the thread's key buffer when the key was sent with escapes: they are valid
+/// until the next key of the same thread is decoded.
+struct CacheKey {
+    let bytes: UnsafeRawBufferPointer
+    let hash: KeyHash
+}
+
+/// Writes into memory of a fixed size and notes when it was too small.
+private struct BoundedSink: ByteSink {
+    let memory: UnsafeMutableRawBufferPointer
+    var count = 0
+    var overflowed = false
+
+    mutating func append(byte: UInt8) {
+        guard count < memory.count else { return overflowed = true }
+        memory[count] = byte
+        count += 1
+    }
+
+    mutating func append(bytes: UnsafeRawBufferPointer) {
+        guard bytes.count <= memory.count - count else { return overflowed = true }
+        UnsafeMutableRawBufferPointer(rebasing: memory[count...]).copyMemory(from: bytes)
+        count += bytes.count
+    }
+}
+
+extension CallContext {
+    /// Decodes a key; throws 1004 for an empty or too long one, -32602 for anything but a string.
+    func key(_ value: JSONValue, _ path: ParameterPath) throws(MethodFailure) -> CacheKey {
+        guard value.kind == .string else { throw .invalid(path, "must be a string") }
+        let content = UnsafeRawBufferPointer(
+            rebasing: body[Int(value.slice.start) + 1..<Int(value.slice.end) - 1])
+        var bytes = content
+        if value.hasEscapes {
+            var sink = BoundedSink(memory: thread.keyBuffer)
+            decodeString(value, in: body, into: &sink)
+            guard !sink.overflowed else {
+                throw MethodFailure(
+                    .keyInvalid, .limit(path, limit: limits.maxKeyBytes, actual: content.count))
+            }
+            bytes = UnsafeRawBufferPointer(rebasing: thread.keyBuffer[..<sink.count])
+        }
+        guard !bytes.isEmpty else { throw MethodFailure(.keyInvalid, .parameter(path, "a key is not empty")) }
+        guard bytes.count <= limits.maxKeyBytes else {
+            throw MethodFailure(.keyInvalid, .limit(path, limit: limits.maxKeyBytes, actual: bytes.count))
+        }
+        return CacheKey(bytes: bytes, hash: node.storage.hash(bytes))
+    }
+
+    /// Decodes a version given as a decimal string.
+    func version(_ value: JSONValue, _ path: ParameterPath) throws(MethodFailure) -> UInt64 {
+        guard value.kind == .string, value.slice.count > 2, value.slice.count <= 22, !value.hasEscapes else {
+            throw .invalid(path, "must be a version: a string of decimal digits")
+        }
+        var result: UInt64 = 0
+        for index in Int(value.slice.start) + 1..<Int(value.slice.end) - 1 {
+            let digit = body[index] &- UInt8(ascii: "0")
+            let (product, overflowed) = result.multipliedReportingOverflow(by: 10)
+            let (sum, carried) = product.addingReportingOverflow(UInt64(digit))
+            guard digit < 10, !overflowed, !carried else {
+                throw .invalid(path, "must be a version: a string of decimal digits")
+            }
+            result = sum
+        }
+        return result
+    }
+
+    /// Decodes an integer within `range`.
+    func integer(
+        _ value: JSONValue, in range: ClosedRange<Int64> = .min ... .max, _ path: ParameterPath
+    ) throws(MethodFailure) -> Int64 {
+        guard value.kind == .number, let number = JSONRPC.integer(of: value, in: body) else {
+            throw .invalid(path, "must be an integer")
+        }
+        guard range.contains(number) else { throw .invalid(path, "is out of range") }
+        return number
+    }
+
+    /// The longest time to live: about 31,000 years.
+    static let maxTimeToLiveMilliseconds: Int64 = 1_000_000_000_000_000
+
+    /// Decodes a time to live in milliseconds into a deadline of the monotonic clock.
+    func deadline(_ value: JSONValue, _ path: ParameterPath) throws(MethodFailure) -> Int64 {
+        now + (try integer(value, in: 1...Self.maxTimeToLiveMilliseconds, path))
+    }
+
+    /// Finds a string parameter among named options; the index of the one that was given.
+    func option(
+        _ value: JSONValue, of names: [StaticString], _ path: ParameterPath, _ reason: StaticString
+    ) throws(MethodFailure) -> Int {
+        guard value.kind == .string else { throw .invalid(path, reason) }
+        let content = JSONSlice(start: value.slice.start + 1, end: value.slice.end - 1)
+        for index in names.indices
+        where stringEquals(content, hasEscapes: value.hasEscapes, names[index], in: body) {
+            return index
+        }
+        throw .invalid(path, reason)
+    }
+}

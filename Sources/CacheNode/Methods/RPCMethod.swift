@@ -1,0 +1,54 @@
+// What a method is: its name, its parameters in positional order, its schema texts and the function that answers.
+// The table of all of them is MethodTable.swift.
+
+import JSONRPC
+
+/// One parameter of a method, as `rpc.discover` describes it and the binder checks it.
+struct ParameterSpecification: Sendable {
+    let name: StaticString
+    let isRequired: Bool
+    /// JSON Schema of the parameter, as JSON text.
+    let schema: StaticString
+    let summary: StaticString
+
+    static func required(
+        _ name: StaticString, _ schema: StaticString, _ summary: StaticString
+    ) -> ParameterSpecification {
+        ParameterSpecification(name: name, isRequired: true, schema: schema, summary: summary)
+    }
+
+    static func optional(
+        _ name: StaticString, _ schema: StaticString, _ summary: StaticString
+    ) -> ParameterSpecification {
+        ParameterSpecification(name: name, isRequired: false, schema: schema, summary: summary)
+    }
+}
+
+/// A JSON-RPC method: one file and one line in `MethodTable` each.
+struct RPCMethod: Sendable {
+    /// Answers one call: writes the result's JSON text to `context.reply`, or throws and leaves the reply to be rolled
+    /// back by the caller.
+    typealias Body = @Sendable (inout CallContext, borrowing BoundParameters) throws(MethodFailure) -> Void
+
+    let name: StaticString
+    let summary: StaticString
+    let parameters: [ParameterSpecification]
+    /// JSON Schema of the result, as JSON text.
+    let resultSchema: StaticString
+    /// True for a method that may take longer than an event loop can wait (milliseconds): it runs on a worker thread.
+    let runsOffLoop: Bool
+    let body: Body
+
+    init(
+        name: StaticString, summary: StaticString, parameters: [ParameterSpecification] = [],
+        resultSchema: StaticString, runsOffLoop: Bool = false, body: @escaping Body
+    ) {
+        precondition(parameters.count <= BoundParameters.capacity, "a method has at most eight parameters")
+        self.name = name
+        self.summary = summary
+        self.parameters = parameters
+        self.resultSchema = resultSchema
+        self.runsOffLoop = runsOffLoop
+        self.body = body
+    }
+}

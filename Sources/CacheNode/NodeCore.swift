@@ -1,0 +1,74 @@
+// What every part of a running node shares: settings in the form in which they are used, storage, counters, log. Made
+// once by Node; everything in it is safe to use from any thread.
+
+import Configuration
+import JSONRPC
+import Synchronization
+
+/// What one request may ask for, in bytes and counts.
+struct RequestLimits: Sendable {
+    let maxKeyBytes: Int
+    let maxValueBytes: Int
+    /// Elements of a batch, keys of a many-call.
+    let maxBatch: Int
+    /// A request body, before and after inflating it: the largest value with its key and envelope.
+    let maxBodyBytes: Int
+    /// JSON text of one reply.
+    let maxReplyBytes: Int
+
+    init(_ limits: NodeConfiguration.Limits, memoryLimitBytes: Int) {
+        maxKeyBytes = limits.maxKeyBytes
+        maxValueBytes = limits.maxValueBytes
+        maxBatch = limits.maxBatch
+        maxBodyBytes = limits.maxValueBytes + (1 << 20)
+        maxReplyBytes = max(limits.maxValueBytes + (1 << 20), memoryLimitBytes / 8)
+    }
+}
+
+/// The node's shared state.
+final class NodeCore: Sendable {
+    let configuration: NodeConfiguration
+    let settings: [RenderedSetting]
+    let nodeID: String
+    let limits: RequestLimits
+    let compression: NodeConfiguration.Compression
+    let storage: Storage
+    let budget: MemoryBudget
+    let executor: RPCExecutor
+    let metrics: NodeMetrics
+    let log: NodeLog
+    let accessLog: AccessLog
+    let workers: WorkerPool
+    let startedMilliseconds = NodeClock.monotonicMilliseconds()
+
+    private let ready = Atomic<Bool>(false)
+    private let draining = Atomic<Bool>(false)
+
+    init(
+        configuration: NodeConfiguration, storage: Storage, budget: MemoryBudget, metrics: NodeMetrics, log: NodeLog,
+        workers: WorkerPool
+    ) {
+        self.configuration = configuration
+        settings = configuration.renderedSettings
+        nodeID = configuration.local.nodeID
+        limits = RequestLimits(configuration.limits, memoryLimitBytes: configuration.local.memoryLimitBytes)
+        compression = configuration.compression
+        self.storage = storage
+        self.budget = budget
+        executor = RPCExecutor(methods: MethodTable())
+        self.metrics = metrics
+        self.log = log
+        accessLog = AccessLog(configuration.log, log)
+        self.workers = workers
+    }
+
+    /// Recovery is done and requests are served.
+    var isReady: Bool { ready.load(ordering: .acquiring) && !isDraining }
+
+    /// The node is on its way to stop.
+    var isDraining: Bool { draining.load(ordering: .relaxed) }
+
+    func becameReady() { ready.store(true, ordering: .releasing) }
+
+    func startedDraining() { draining.store(true, ordering: .releasing) }
+}

@@ -1,0 +1,57 @@
+// What one thread (an event loop or a worker) reuses from request to request. Confined to its thread: no locks.
+
+import Compression
+import NIOCore
+import NIOPosix
+
+/// A thread's reusable buffers, compressors and counters.
+///
+/// Not Sendable: `ThreadState.current(of:)` is the only way to it and gives each thread its own.
+final class ThreadState {
+    let counters: ThreadCounters
+    /// Room for one decoded key.
+    let keyBuffer: UnsafeMutableRawBufferPointer
+    var deflater: Deflater
+    var inflater: Inflater
+    /// Output of the deflater, kept between requests.
+    var deflated: [UInt8] = []
+    /// Blocks copied out of the store, to be inflated after its lock is released.
+    var blocks = ByteBuffer()
+    /// Connections of this event loop that wait for the journal, and their timeouts.
+    let connections = ConnectionRegistry()
+    let heads = ResponseHeads()
+    private var replyBuffer = ByteBuffer()
+
+    /// Scratch memory above this is given back after the request.
+    static let retainedScratchBytes = 256 * 1024
+
+    init(node: NodeCore) throws {
+        counters = node.metrics.registerThread()
+        keyBuffer = .allocate(byteCount: node.limits.maxKeyBytes, alignment: 8)
+        deflater = try Deflater(level: node.compression.level)
+        inflater = try Inflater()
+    }
+
+    deinit {
+        keyBuffer.deallocate()
+    }
+
+    /// Memory for the next reply: that of an earlier one, when the socket has taken it.
+    func takeReplyBuffer() -> ByteBuffer {
+        var buffer = ByteBuffer()
+        swap(&buffer, &replyBuffer)
+        return buffer
+    }
+
+    /// Keeps the memory of a reply that was handed on. It is written to again only once nobody else holds it: ByteBuffer
+    /// copies on write.
+    func keepReplyBuffer(_ buffer: ByteBuffer) {
+        if buffer.capacity <= Self.retainedScratchBytes { replyBuffer = buffer }
+    }
+
+    /// Gives back what an unusually large request made the scratch buffers grow to.
+    func trim() {
+        if deflated.capacity > Self.retainedScratchBytes { deflated = [] }
+        if blocks.capacity > Self.retainedScratchBytes { blocks = ByteBuffer() }
+    }
+}

@@ -1,0 +1,48 @@
+// Threads for requests that would hold up an event loop: large bodies, admin methods, the text of /metrics.
+//
+// Event loops without channels serve as threads with a queue; a DispatchQueue would bring libdispatch's workers and their
+// setpriority(2) calls, which a hardened service must not make.
+
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// A few threads that run jobs with a ThreadState of their own.
+///
+/// The queue is bounded by what feeds it: a connection hands in one request at a time and reads no further until it is
+/// answered.
+final class WorkerPool: Sendable {
+    private let group: MultiThreadedEventLoopGroup
+    // Each thread sees only its own state: the variable is safe to share although what it holds is not Sendable.
+    nonisolated(unsafe) private let state = ThreadSpecificVariable<ThreadState>()
+    private let node = Mutex<NodeCore?>(nil)
+
+    init(threads: Int) {
+        group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
+    }
+
+    /// Completes the circle: jobs need the node, the node needs the pool.
+    func attach(_ node: NodeCore) {
+        self.node.withLock { $0 = node }
+    }
+
+    /// Runs `job` on one of the threads.
+    func run(_ job: @escaping @Sendable (ThreadState) -> Void) {
+        group.next().execute {
+            if let state = self.state.currentValue { return job(state) }
+            guard let node = self.node.withLock({ $0 }) else { return }
+            do {
+                let state = try ThreadState(node: node)
+                self.state.currentValue = state
+                job(state)
+            } catch {
+                // zlib could not get 300 KiB: the job's connection times out, and the log says why.
+                node.log.emit(.nodeFailed, ["reason": .string("worker thread: \(error)")])
+            }
+        }
+    }
+
+    func shutdown() {
+        group.shutdownGracefully { _ in }
+    }
+}
