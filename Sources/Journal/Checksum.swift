@@ -16,6 +16,7 @@ package struct EpochSeed: Sendable, Equatable {
 package enum Checksum {
     /// CRC-32 of `bytes`, continued from `start`.
     package static func crc32(_ bytes: UnsafeRawBufferPointer, from start: UInt32 = 0) -> UInt32 {
+        if bytes.count < 1024 { return CRCTable.shared.crc32(bytes, from: start) }
         guard let base = bytes.baseAddress else { return start }
         return UInt32(truncatingIfNeeded: crc32_z(UInt(start), base.assumingMemoryBound(to: UInt8.self), bytes.count))
     }

@@ -95,7 +95,8 @@ extension Replay {
             if record.value.isEmpty || Checksum.crc32(record.value) == header.valueChecksum {
                 apply(record, sink: &sink)
             } else {
-                dropValue(record, reason: .valueChecksum, offset: offset, sink: &sink)
+                dropValue(
+                    record, bytes: header.recordBytes, reason: .valueChecksum, offset: offset, sink: &sink)
             }
         }
         return records

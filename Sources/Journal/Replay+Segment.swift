@@ -6,83 +6,105 @@ extension Replay {
     ) throws(JournalError) {
         var offset = JournalFormat.contentStart
         var needed = JournalFormat.recordHeaderBytes
-        var isSealed = false
+        // Where to look for headers when the next one is damaged: inside a record whose value was, for bytes may be missing there.
+        var lookFrom: Int?
         while offset < window.size, !isDone {
             let bytes = try window.view(at: offset, atLeast: needed)
-            if isSealed {
-                damage(.afterSeal, offset: offset, droppedBytes: window.size - offset)
-                return
-            }
+            let reason: DamageReason
             switch RecordDecoder.header(bytes, limits: limits, seed: seed) {
             case .needs(let count) where offset + count <= window.size && count > needed:
                 needed = count
                 continue
             case .needs:
-                endsInside(at: offset, size: window.size, isLast: isLast)
-                return
-            case .damaged(let reason):
-                let zerosStart = try window.trailingZerosStart()
-                if isTorn(bytes, at: offset, reason: reason, zerosStart: zerosStart) {
+                reason = .endsInsideRecord
+            case .damaged(let found):
+                reason = found
+                let covered = claimedHeaderBytes(bytes, found)
+                // Intact records end in a byte that is not zero, so a flipped bit in the last one never looks torn.
+                if try window.trailingZerosStart() < offset + covered {
                     endsInside(at: offset, size: window.size, isLast: isLast)
                     return
                 }
-                guard let next = try nextRecord(window, after: offset, seed: seed) else {
-                    damage(reason, offset: offset, droppedBytes: window.size - offset)
-                    endUncertain(after: window.size - offset)
-                    return
-                }
-                damage(reason, offset: offset, droppedBytes: next - offset)
-                // What follows tells by its sequence what is missing; the gap needs no second report.
-                tailUncertain = true
-                offset = next
             case .intact(let header):
-                guard offset + header.recordBytes <= window.size else {
+                switch try accept(header, window, offset: offset, seed: seed, sink: &sink) {
+                case .applied: lookFrom = nil
+                case .dropped: lookFrom = offset + 1
+                case .unfinished:
                     endsInside(at: offset, size: window.size, isLast: isLast)
                     return
                 }
-                isSealed = header.kind == .seal
-                guard try accept(header, window, offset: offset, sink: &sink) else {
-                    endsInside(at: offset, size: window.size, isLast: isLast)
-                    return
-                }
+                needed = JournalFormat.recordHeaderBytes
                 offset += header.recordBytes
+                if header.kind == .seal, offset < window.size {
+                    damage(.afterSeal, offset: offset, droppedBytes: window.size - offset)
+                    return
+                }
+                if offset < window.size || lookFrom == nil { continue }
+                reason = .endsInsideRecord
             }
+            guard let next = try nextRecord(window, after: (lookFrom ?? offset + 1) - 1, seed: seed) else {
+                if offset >= window.size { return }
+                guard reason != .endsInsideRecord else {
+                    endsInside(at: offset, size: window.size, isLast: isLast)
+                    return
+                }
+                damage(reason, offset: offset, droppedBytes: window.size - offset)
+                endUncertain(after: window.size - offset)
+                return
+            }
+            damage(reason, offset: min(offset, next), droppedBytes: max(0, next - offset))
+            // What follows tells by its sequence what is missing; the gap needs no second report.
+            tailUncertain = true
             needed = JournalFormat.recordHeaderBytes
+            lookFrom = nil
+            offset = next
         }
     }
 
-    /// Takes a record whose header is intact and whose bytes are all there; false when its value is cut off by zeros.
+    private enum Acceptance {
+        case applied
+        /// Its value is damaged: its key was dropped.
+        case dropped
+        /// Cut off by the end of the file or by zeros up to it.
+        case unfinished
+    }
+
+    /// Takes a record whose header is intact.
     private mutating func accept(
-        _ header: RecordHeader, _ window: JournalWindow, offset: Int, sink: inout some RecoverySink
-    ) throws(JournalError) -> Bool {
-        if header.kind == .seal {
+        _ header: RecordHeader, _ window: JournalWindow, offset: Int, seed: EpochSeed, sink: inout some RecoverySink
+    ) throws(JournalError) -> Acceptance {
+        let end = offset + header.recordBytes
+        if header.kind == .seal, end <= window.size {
             if let expected, header.sequence &+ 1 > expected {
                 arrive(at: header.sequence &+ 1, offset: offset, sink: &sink)
             }
             tailUncertain = false
-            return true
+            return .applied
+        }
+        if end > window.size {
+            // Bytes missing in the middle of the file look like this too, but then intact records follow.
+            guard try nextRecord(window, after: offset, seed: seed) != nil else { return .unfinished }
         }
         let isTooLarge = header.valueBytes > limits.maxValueBytes
-        let readable = isTooLarge ? header.valueStart : header.recordBytes
-        let bytes = try window.view(at: offset, atLeast: readable)
-        guard bytes.count >= readable else { return false }
-        if isTooLarge {
-            guard follow(header.sequence, offset: offset, bytes: header.recordBytes, sink: &sink) else { return true }
-            dropValue(header.record(in: bytes, withValue: false), reason: .valueTooLarge, offset: offset, sink: &sink)
-            return true
+        if !isTooLarge, end <= window.size {
+            let bytes = try window.view(at: offset, atLeast: header.recordBytes)
+            let record = header.record(in: bytes, withValue: true)
+            if bytes[header.recordBytes - 1] == 0, try window.trailingZerosStart() < end { return .unfinished }
+            if record.value.isEmpty || Checksum.crc32(record.value) == header.valueChecksum {
+                if follow(header.sequence, offset: offset, bytes: header.recordBytes, sink: &sink) {
+                    apply(record, sink: &sink)
+                }
+                return .applied
+            }
+            if try window.trailingZerosStart() < end { return .unfinished }
         }
-        let record = header.record(in: bytes, withValue: true)
-        let isIntact = record.value.isEmpty || Checksum.crc32(record.value) == header.valueChecksum
-        if !isIntact, try window.trailingZerosStart() < offset + header.recordBytes { return false }
-        guard follow(header.sequence, offset: offset, bytes: header.recordBytes, sink: &sink) else { return true }
-        if isIntact {
-            apply(record, sink: &sink)
-        } else {
-            // Scanning for trailing zeros may have moved the window.
-            let again = try window.view(at: offset, atLeast: readable)
-            dropValue(header.record(in: again, withValue: true), reason: .valueChecksum, offset: offset, sink: &sink)
+        if follow(header.sequence, offset: offset, bytes: header.recordBytes, sink: &sink) {
+            let bytes = try window.view(at: offset, atLeast: header.valueStart)
+            dropValue(
+                header.record(in: bytes, withValue: false), bytes: min(header.recordBytes, window.size - offset),
+                reason: isTooLarge ? .valueTooLarge : .valueChecksum, offset: offset, sink: &sink)
         }
-        return true
+        return .dropped
     }
 
     /// Accounts for a record's sequence; false when it must not be applied.
@@ -111,15 +133,11 @@ extension Replay {
         }
     }
 
-    /// Whether a damaged header is only an unfinished one: zeros from somewhere inside it, to the end of the file.
-    /// Intact records end in a byte that is not zero, so a flipped bit in the last record never looks like this.
-    private func isTorn(
-        _ bytes: UnsafeRawBufferPointer, at offset: Int, reason: DamageReason, zerosStart: Int
-    ) -> Bool {
-        if zerosStart < offset + JournalFormat.recordHeaderBytes { return true }
-        guard reason == .headerChecksum, bytes.count >= JournalFormat.recordHeaderBytes else { return false }
-        let keyBytes = Int(bytes.number(at: 12, as: UInt32.self))
-        return zerosStart < offset + JournalFormat.recordHeaderBytes + keyBytes
+    /// The bytes of a damaged header, with its key where the lengths can be believed: zeros from somewhere inside them to the
+    /// end of the file make it an unfinished one.
+    private func claimedHeaderBytes(_ bytes: UnsafeRawBufferPointer, _ reason: DamageReason) -> Int {
+        guard reason == .headerChecksum else { return JournalFormat.recordHeaderBytes }
+        return JournalFormat.recordHeaderBytes + Int(bytes.number(at: 12, as: UInt32.self))
     }
 
     /// The next offset after `offset` where an intact header stands whose sequence can follow what was read. O(bytes passed).

@@ -78,7 +78,7 @@ package struct Replay {
         let bytes = try window.view(at: 0, atLeast: JournalFormat.contentStart)
         guard let reading = JournalFileHeader.read(bytes) else {
             let zerosStart = try window.trailingZerosStart()
-            if isLast, window.size < JournalFormat.contentStart || zerosStart < JournalFormat.contentStart {
+            if isLast, zerosStart < JournalFormat.contentStart {
                 tear(at: 0, size: window.size)
                 return nil
             }
@@ -94,6 +94,13 @@ package struct Replay {
         guard header.kind == current.kind, header.number == number, header.epoch == epoch ?? header.epoch else {
             damage(.foreignFile, offset: 0, droppedBytes: window.size)
             loseFile(window.size)
+            return nil
+        }
+        if reading.copyDamaged, isLast, header.kind == .segment,
+            try window.trailingZerosStart() < JournalFormat.contentStart
+        {
+            arrive(at: header.firstSequence, offset: 0, sink: &sink)
+            tear(at: 0, size: window.size)
             return nil
         }
         if reading.copyDamaged, window.size >= JournalFormat.contentStart {
@@ -172,10 +179,12 @@ package struct Replay {
     }
 
     /// The record's value is damaged or too large: the key must not show an older one.
-    mutating func dropValue(_ record: JournalRecord, reason: DamageReason, offset: Int, sink: inout some RecoverySink) {
+    mutating func dropValue(
+        _ record: JournalRecord, bytes: Int, reason: DamageReason, offset: Int, sink: inout some RecoverySink
+    ) {
         report.maxVersion = max(report.maxVersion, record.version)
         report.droppedRecords += 1
-        damage(reason, offset: offset, droppedBytes: record.encodedBytes)
+        damage(reason, offset: offset, droppedBytes: bytes)
         sink.dropKey(record)
     }
 }
