@@ -64,6 +64,36 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        // What tests share: real processes, raw connections, seeded randomness, naive models.
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+        .testTarget(name: "JSONRPCTests", dependencies: ["JSONRPC", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "CacheStoreTests", dependencies: ["CacheStore", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "CompressionTests", dependencies: ["Compression", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "JournalTests", dependencies: ["Journal", "CZlib", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "CacheNodeTests",
+            dependencies: [
+                "CacheNode", "Configuration", "Journal", "Compression", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "SpyderCacheClientTests",
+            dependencies: [
+                "SpyderCacheClient", "spydercache", "CacheNode", "Journal", "Compression", "TestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict
+        ),
+        // Real processes only: the program is a dependency so that it is built before these tests start it.
+        .testTarget(
+            name: "IntegrationTests", dependencies: ["TestSupport", "spydercache"], swiftSettings: strict),
     ]
 )
