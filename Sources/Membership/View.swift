@@ -1,0 +1,45 @@
+// A numbered, agreed membership. Views are compared and replaced whole, never edited.
+
+/// The number of a view: ordered, unique with its proposer, and strictly rising at every node.
+package struct Epoch: Hashable, Sendable, Comparable {
+    /// What users see; fences peer calls. With a majority rule no two views share one.
+    package let number: UInt64
+    /// Breaks ties between sides that go on alone when no majority is asked for.
+    package let proposer: MemberID
+
+    package init(number: UInt64, proposer: MemberID) {
+        self.number = number
+        self.proposer = proposer
+    }
+
+    /// Before any view.
+    package static let none = Epoch(number: 0, proposer: MemberID(""))
+
+    package static func < (left: Epoch, right: Epoch) -> Bool {
+        left.number != right.number ? left.number < right.number : left.proposer < right.proposer
+    }
+}
+
+/// Who belongs to the cluster under one epoch.
+package struct View: Sendable, Equatable {
+    package let epoch: Epoch
+    /// Oldest first: members are only ever appended, and one that comes back is new.
+    package let members: [MemberIdentity]
+
+    package init(epoch: Epoch, members: [MemberIdentity]) {
+        self.epoch = epoch
+        self.members = members
+    }
+
+    static let none = View(epoch: .none, members: [])
+
+    /// The oldest member; it numbers the next view while it lives.
+    package var coordinator: MemberID? { members.first?.id }
+    /// How many members are more than half.
+    package var majority: Int { members.count / 2 + 1 }
+
+    /// The entry of `id`; O(members).
+    package func member(_ id: MemberID) -> MemberIdentity? {
+        members.first { $0.id == id }
+    }
+}
