@@ -59,13 +59,13 @@ struct Arena: ~Copyable {
     /// Bytes mapped for large records.
     private(set) var largeBytes = 0
 
-    /// Sizes segments for a limit: 1/64 of it between 16 KiB and 1 MiB; granules grow once 31 bits of 4 bytes do not
+    /// Sizes segments for a limit: 1/64 of it between 16 KiB and 2 MiB, which is a huge page; granules grow once 31 bits of 4 bytes do not
     /// reach (limits above 8 GiB), and segments with them.
     init(limitBytes: Int) {
         var granuleShift: UInt32 = 2
         while limitBytes >> Int(granuleShift) > 1 << 31, granuleShift < 12 { granuleShift += 1 }
         var segmentShift: UInt32 = 12
-        while segmentShift < 18, 64 << Int(segmentShift + 1 + granuleShift) <= limitBytes { segmentShift += 1 }
+        while segmentShift < 19, 64 << Int(segmentShift + 1 + granuleShift) <= limitBytes { segmentShift += 1 }
         self.granuleShift = granuleShift
         self.segmentShift = segmentShift
         segmentBytes = 1 << Int(segmentShift + granuleShift)
@@ -133,10 +133,12 @@ struct Arena: ~Copyable {
         return true
     }
 
+    private func mapSegmentPages() -> UnsafeMutableRawPointer? {
+        segmentBytes % Pages.hugeByteCount == 0 ? Pages.mapHuge(bytes: segmentBytes) : Pages.map(bytes: segmentBytes)
+    }
+
     private mutating func mapSegment() -> Int? {
-        guard canMapSegment, segments.reserve(segmentCount + 1), let base = Pages.map(bytes: segmentBytes) else {
-            return nil
-        }
+        guard canMapSegment, segments.reserve(segmentCount + 1), let base = mapSegmentPages() else { return nil }
         let number: Int
         if let reused = unmappedSegments.popLast() {
             number = reused

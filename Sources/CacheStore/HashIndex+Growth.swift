@@ -112,9 +112,11 @@ extension HashIndex {
 
     /// A zeroed page.
     mutating func takePage() -> UInt32? {
-        let pagesPerChunk = Self.chunkBytes / Self.pageBytes
-        if pageCount == chunkCount * pagesPerChunk {
-            guard chunks.reserve(chunkCount + 1), let base = Pages.map(bytes: Self.chunkBytes) else { return nil }
+        if pageCount == chunkCount * Self.pagesPerChunk {
+            // The first chunk is filled by the small page, so that a small store stays small.
+            guard chunks.reserve(chunkCount + 1),
+                let base = chunkCount == 0 ? Pages.map(bytes: Self.chunkBytes) : Pages.mapHuge(bytes: Self.chunkBytes)
+            else { return nil }
             chunks[chunkCount] = base
             chunkCount += 1
         }

@@ -11,7 +11,7 @@
 // the counts back, so there are no tombstones (the overflow counts of Facebook's F14).
 // Growth adds one page and refiles that sub-table alone, by the fragments it holds itself, without touching an entry;
 // only a split (15 pages -> 2 x 8) reads keys, about 1,050 of them. That bounds the longest pause whatever the size of
-// the store. Pages are of one size and filled to 7/8 at most, 3/4 at least once there are many: about 7.6 bytes an entry.
+// the store. Pages are of one size and filled to 7/8 at most, 3/4 at least once there are many: about 7.7 bytes an entry.
 // Pages are never given back before `removeAll`: an index as large as it once was costs 5 % of the entries it was for.
 //
 // Invariants: occupied bits equal the sub-table's count; an entry lies in its home bucket or behind full-at-the-time
@@ -24,7 +24,8 @@ struct HashIndex: ~Copyable {
     /// Entries a page may hold on average before its sub-table grows.
     static let fullPage = 70
     static let maxPages = 15
-    static let chunkBytes = 256 << 10
+    static let chunkBytes = Pages.hugeByteCount
+    static let pagesPerChunk = chunkBytes / pageBytes
     static let maxDepth = 32
 
     var directory = FlatTable<UInt32>()
@@ -50,17 +51,21 @@ struct HashIndex: ~Copyable {
         directory[0] = 0
     }
 
-    /// Bytes in use that count against the limit.
+    /// Bytes in use that count against the limit: the first chunk by the page, later ones whole, being huge pages.
     var footprintBytes: Int {
-        Pages.rounded(pageCount * Self.pageBytes) + subtables.footprintBytes + directory.footprintBytes
-            + chunks.footprintBytes + scratch.footprintBytes
+        let chunkedBytes =
+            chunkCount > 1 ? chunkCount * Self.chunkBytes : Pages.rounded(pageCount * Self.pageBytes)
+        return chunkedBytes + subtables.footprintBytes + directory.footprintBytes + chunks.footprintBytes
+            + scratch.footprintBytes
     }
 
     /// The most `footprintBytes` can grow by inserting one entry.
     var worstGrowthBytes: Int {
-        // A split's pages, and tables that double hold old and new at the same time.
-        (Self.maxPages + 1) * Self.pageBytes + 2 * subtables.footprintBytes + 2 * directory.footprintBytes
-            + 2 * Pages.byteCount
+        let splitPages = Self.maxPages + 1
+        let needsChunk = pageCount + splitPages > chunkCount * Self.pagesPerChunk
+        // Tables that double hold old and new at the same time.
+        return (needsChunk ? 2 * Self.chunkBytes : splitPages * Self.pageBytes) + 2 * subtables.footprintBytes
+            + 2 * directory.footprintBytes + 2 * Pages.byteCount
     }
 
     /// The entry with this key.
@@ -158,9 +163,9 @@ struct HashIndex: ~Copyable {
     }
 
     @inline(__always) func pageBase(_ page: UInt32) -> UnsafeMutableRawPointer {
-        let pagesPerChunk = Self.chunkBytes / Self.pageBytes
         assert(page < pageCount)
-        return chunks[Int(page) / pagesPerChunk].unsafelyUnwrapped + Int(page) % pagesPerChunk * Self.pageBytes
+        return chunks[Int(page) / Self.pagesPerChunk].unsafelyUnwrapped + Int(page) % Self.pagesPerChunk
+            * Self.pageBytes
     }
 
     deinit {

@@ -69,6 +69,9 @@ package struct Store: ~Copyable, Sendable {
         return record.isExpired(at: now) ? nil : Entry(record, now: now)
     }
 
+    /// Starts counting anew, as after a recovery, whose puts were nobody's commands.
+    package mutating func resetCounters() { counters = StoreCounters() }
+
     /// Where memory goes.
     package var memory: MemoryUse {
         MemoryUse(
