@@ -1,7 +1,7 @@
-// CRC-32 of short runs of bytes, sixteen bytes a step (Intel's "slicing-by" method, Kounavis & Berry 2005, widened to 16).
+// CRC-32 of short runs of bytes, sixteen bytes a step ("slicing-by", Kounavis and Berry 2005, widened to 16).
 //
-// Records are short: zlib 1.2.13 takes 250 ns for 100 bytes, this 45 ns, and replay checks two runs a record. For long runs
-// zlib's own is used. The polynomial is the same, so either can check what the other wrote.
+// Records are short and replay checks two runs in each: with zlib 1.2.13 alone a million records took twice as long to
+// replay (0.58 s, now 0.27 s). Long runs go to zlib. The polynomial is the same, so either checks what the other wrote.
 
 /// The sixteen tables, made once.
 ///

@@ -1,8 +1,8 @@
 // The bytes of the journal, drawn before any code that reads or writes them. Layout only: no I/O, no policy.
 //
-// All integers are little-endian. CRCs are zlib's crc32. Header CRCs start from a seed made of the journal's epoch (a random
-// number chosen when the journal is created), so that bytes inside a client's value can never pass for a header when a
-// damaged place is scanned for the next intact one.
+// All integers are little-endian. CRCs are zlib's crc32. Header CRCs start from a seed made of the journal's epoch (a
+// random number chosen when the journal is created), so that bytes inside a client's value can never pass for a
+// header when a damaged place is scanned for the next intact one.
 //
 // A file is a file header, written twice (one damaged copy costs nothing), then its content:
 //
@@ -28,7 +28,7 @@
 //      4   header crc  u32 of bytes 8..<56 and the key, seeded
 //      8   type        u8  1 put, 2 remove, 3 touch, 4 flush, 5 seal
 //      9   form        u8  0 plain, 1 deflated
-//      10  length check u16 of type, form and the two lengths: tells a record cut short from one whose length was damaged
+//      10  length check u16 of type, form and both lengths: tells a record cut short from a damaged length
 //      12  key bytes   u32
 //      16  value bytes u32 as stored
 //      20  original    u32 bytes of the inflated value; 0 when plain

@@ -1,4 +1,5 @@
-// Which files a journal consists of, what to load and what to drop, and whether it takes writes. Rules only; the shell acts.
+// Which files a journal consists of, what to load and what to drop, and whether it takes writes. Rules only; the
+// shell acts.
 
 /// A file of the journal directory, as its name tells.
 package struct JournalFile: Sendable, Equatable {
@@ -54,8 +55,8 @@ package struct LoadPlan: Sendable, Equatable {
     /// Covered by the snapshot, or half of a pair: safe to remove.
     package var obsolete: [JournalFile] = []
 
-    /// Snapshot N covers every segment below N. Of `N.seg` and `N.segz` the first is loaded: it is removed only after the
-    /// other is durable.
+    /// Snapshot N covers every segment below N. Of `N.seg` and `N.segz` the first is loaded: it is removed only after
+    /// the other is durable.
     package init(_ files: [JournalFile]) {
         snapshot = files.filter { $0.kind == .snapshot }.max { $0.number < $1.number }
         let from = snapshot?.number ?? 0

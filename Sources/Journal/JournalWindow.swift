@@ -1,9 +1,10 @@
-// A bounded view that slides over a file, so that files of any size are read in little memory. Does no I/O of its own: bytes come
-// from the closure that the shell gives.
+// A bounded view that slides over a file, so that files of any size are read in little memory. Does no I/O of its
+// own: bytes come from the closure that the shell gives.
 
 /// A sliding, growable buffer over a file of known size. Used by one thread at a time.
 package final class JournalWindow {
-    /// Reads into the buffer from the offset; returns the bytes read, fewer than asked at the end of the file, 0 past it.
+    /// Reads into the buffer from the offset; returns the bytes read, fewer than asked at the end of the file, 0 past
+    /// it.
     package typealias Read = (_ offset: Int, _ into: UnsafeMutableRawBufferPointer) throws(JournalError) -> Int
 
     /// Bytes of the file; shrinks when the file turns out to be shorter.
@@ -21,8 +22,8 @@ package final class JournalWindow {
         buffer = RawBuffer(capacity: min(chunkBytes, max(size, 64)))
     }
 
-    /// Bytes from `offset` on: at least `needed`, or all there are up to the end of the file. Valid until the next call.
-    /// The caller keeps `needed` within its limits: the buffer grows to it.
+    /// Bytes from `offset` on: at least `needed`, or all there are up to the end of the file. Valid until the next
+    /// call. The caller keeps `needed` within its limits: the buffer grows to it.
     package func view(at offset: Int, atLeast needed: Int) throws(JournalError) -> UnsafeRawBufferPointer {
         let available = start + buffer.count - offset
         if offset >= start, available >= needed { return buffer.bytes.slice(offset - start..<buffer.count) }

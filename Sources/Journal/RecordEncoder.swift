@@ -3,7 +3,8 @@
 package enum RecordEncoder {
     /// Appends `record` with the given sequence.
     ///
-    /// `valueChecksum` is `Checksum.crc32(record.value)`: a parameter so that it can be computed before a lock is taken.
+    /// `valueChecksum` is `Checksum.crc32(record.value)`: a parameter so that it can be computed before a lock is
+    /// taken.
     package static func append(
         _ record: JournalRecord, sequence: UInt64, valueChecksum: UInt32, seed: EpochSeed, to buffer: inout RawBuffer
     ) {

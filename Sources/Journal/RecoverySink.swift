@@ -3,9 +3,9 @@
 /// Receives the changes of a journal in the order in which they were made.
 ///
 /// Duties of an implementation, on which correctness rests:
-/// - A change applies only where it is newer: `put` when the key is absent or its version is lower than the record's; `remove`,
-///   `touch` and `flush` when the key's version is not higher than the record's. A snapshot is taken while writes go on, so the
-///   segments after it repeat changes that it already holds.
+/// - A change applies only where it is newer: `put` when the key is absent or its version is lower than the record's;
+///   `remove`, `touch` and `flush` when the key's version is not higher than the record's. A snapshot is taken while
+///   writes go on, so the segments after it repeat changes that it already holds.
 /// - A key whose expiry has passed stays until the replay is over: a later touch may extend it.
 package protocol RecoverySink {
     /// The file whose records come next.
@@ -16,7 +16,8 @@ package protocol RecoverySink {
     mutating func flush(_ record: JournalRecord)
     /// The value of this put is damaged: forget the key unless what is known of it has this version or a newer one.
     mutating func dropKey(_ record: JournalRecord)
-    /// Changes are missing here and may have been to any key: forget everything so far. Returns the number of keys forgotten.
+    /// Changes are missing here and may have been to any key: forget everything so far. Returns the number of keys
+    /// forgotten.
     mutating func removeAll() -> Int
 }
 

@@ -6,7 +6,8 @@ extension Replay {
     ) throws(JournalError) {
         var offset = JournalFormat.contentStart
         var needed = JournalFormat.recordHeaderBytes
-        // Where to look for headers when the next one is damaged: inside a record whose value was, for bytes may be missing there.
+        // Where to look for headers when the next one is damaged: inside a record whose value was, for bytes may be
+        // missing there.
         var lookFrom: Int?
         while offset < window.size, !isDone {
             let bytes = try window.view(at: offset, atLeast: needed)
@@ -133,14 +134,15 @@ extension Replay {
         }
     }
 
-    /// The bytes of a damaged header, with its key where the lengths can be believed: zeros from somewhere inside them to the
-    /// end of the file make it an unfinished one.
+    /// The bytes of a damaged header, with its key where the lengths can be believed: zeros from somewhere inside
+    /// them to the end of the file make it an unfinished one.
     private func claimedHeaderBytes(_ bytes: UnsafeRawBufferPointer, _ reason: DamageReason) -> Int {
         guard reason == .headerChecksum else { return JournalFormat.recordHeaderBytes }
         return JournalFormat.recordHeaderBytes + Int(bytes.number(at: 12, as: UInt32.self))
     }
 
-    /// The next offset after `offset` where an intact header stands whose sequence can follow what was read. O(bytes passed).
+    /// The next offset after `offset` where an intact header stands whose sequence can follow what was read. O(bytes
+    /// passed).
     private func nextRecord(
         _ window: JournalWindow, after offset: Int, seed: EpochSeed
     ) throws(JournalError) -> Int? {

@@ -3,7 +3,8 @@
 //   intact record            → sink
 //   value damaged            → that key is dropped; never an older value of it
 //   file ends inside the last record, or in zeros → torn tail: costs that record alone
-//   anything else            → look for the next intact header. Sequences tell how many records are missing; when any is, every key
+//   anything else            → look for the next intact header. Sequences tell how many records are missing; when any
+//   is, every key
 //                              known so far may have been changed by it, so the sink forgets them all (`removeAll`)
 //
 // In a snapshot nothing older than a lost block exists, so there a loss costs the block's own keys only.

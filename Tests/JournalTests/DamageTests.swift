@@ -1,7 +1,8 @@
 import Journal
 import Testing
 
-/// Damage by byte surgery, compared with a model. The rule under test everywhere: a key that is served has its newest value.
+/// Damage by byte surgery, compared with a model. The rule under test everywhere: a key that is served has its newest
+/// value.
 @Suite("Journal damage")
 struct DamageTests {
     /// No key has a value that is not its newest, and every key last changed in or after `servedFrom` is there.

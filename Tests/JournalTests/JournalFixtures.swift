@@ -1,5 +1,5 @@
-// A journal in memory for the tests of the pure core: seeded changes, the bytes of their files, and the slow obvious model of
-// what must be left.
+// A journal in memory for the tests of the pure core: seeded changes, the bytes of their files, and the slow obvious
+// model of what must be left.
 
 import CZlib
 import Journal

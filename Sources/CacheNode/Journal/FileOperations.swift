@@ -1,4 +1,5 @@
-// The file calls that the journal makes, behind a protocol so that tests can fail the n-th one or cut the power. No rules here.
+// The file calls that the journal makes, behind a protocol so that tests can fail the n-th one or cut the power. No
+// rules here.
 
 import Glibc
 import Journal

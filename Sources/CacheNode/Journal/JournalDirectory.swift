@@ -6,12 +6,14 @@
 //      damaged/<epoch>-<name>      damaged files as they were found, and cut-off tails
 
 import Journal
+import Synchronization
 
 /// The journal's directory, locked for this process until it is released.
 package final class JournalDirectory: Sendable {
     package let path: String
     package let files: any FileOperations
-    private let descriptor: Int32
+    /// nil once released.
+    private let lock: Mutex<Int32?>
 
     /// Creates the directories where missing and takes the lock.
     ///
@@ -20,17 +22,27 @@ package final class JournalDirectory: Sendable {
         self.path = path
         self.files = files
         try files.makeDirectory(path)
-        descriptor = try files.lock(path + "/lock")
+        let descriptor = try files.lock(path + "/lock")
+        lock = Mutex(descriptor)
         do {
             try files.makeDirectory(path + "/journal")
             try files.synchroniseDirectory(path)
         } catch {
-            files.close(descriptor)
+            release()
             throw error
         }
     }
 
-    deinit { files.close(descriptor) }
+    deinit { release() }
+
+    /// Lets another process have the directory; the journal must not be written any more.
+    package func release() {
+        let descriptor = lock.withLock { held in
+            defer { held = nil }
+            return held
+        }
+        if let descriptor { files.close(descriptor) }
+    }
 
     package var journalPath: String { path + "/journal" }
     var damagedPath: String { path + "/damaged" }

@@ -1,4 +1,5 @@
-// Recovery at start: replay, then mend what a crash left, so that the next start finds a clean journal. Damaged files are kept.
+// Recovery at start: replay, then mend what a crash left, so that the next start finds a clean journal. Damaged files
+// are kept.
 
 import Journal
 
@@ -14,7 +15,8 @@ package struct RecoveredJournal: Sendable {
 }
 
 extension JournalDirectory {
-    /// Replays the journal into `sink`, cuts off a torn tail (keeping its bytes), keeps damaged files, removes leftovers.
+    /// Replays the journal into `sink`, cuts off a torn tail (keeping its bytes), keeps damaged files, removes
+    /// leftovers.
     ///
     /// Throws only where the system refuses to read or write; damage is reported, not thrown.
     package func recover(
@@ -48,8 +50,8 @@ extension JournalDirectory {
         return RecoveredJournal(report: report, plan: plan, epoch: epoch, kept: kept)
     }
 
-    /// Cuts the torn tail off the newest segment and makes what was read durable: it will be served from now on, so a power
-    /// loss must not take it back. Returns where the tail was kept.
+    /// Cuts the torn tail off the newest segment and makes what was read durable: it will be served from now on, so a
+    /// power loss must not take it back. Returns where the tail was kept.
     private func mend(
         _ file: JournalFile, _ report: FileReport, epoch: UInt64?
     ) throws(JournalError) -> String? {

@@ -56,14 +56,15 @@ extension JournalService {
         maintenanceBell.ring()
     }
 
-    /// Compacts on the calling thread, which blocks: rolls, walks the store, publishes the snapshot, removes what it covers.
+    /// Compacts on the calling thread, which blocks: rolls, walks the store, publishes the snapshot, removes what it
+    /// covers.
     package func compactNow() throws(JournalError) {
         try withJobs { () throws(JournalError) in
             let started = JournalClock.monotonic()
             let (number, first) = try rollAndWait()
             let snapshot = try writeSnapshot(number: number, firstSequence: first)
-            // The snapshot may hold changes made while it was taken. It must not outlive their records, or a power loss would keep
-            // newer changes and lose older ones.
+            // The snapshot may hold changes made while it was taken. It must not outlive their records, or a power
+            // loss would keep newer changes and lose older ones.
             try waitUntilDurable(state.withLock { $0.nextSequence - 1 })
             let published = try snapshot.publish()
             let removed = try remove(
@@ -117,10 +118,11 @@ extension JournalService {
         }
     }
 
-    /// Replays the newest journal put aside, when `includingAside`, and then this one, up to what had been appended when called.
+    /// Replays the newest journal put aside, when `includingAside`, and then this one, up to what had been appended
+    /// when called.
     ///
-    /// Only records with a sequence above `after` reach the sink; returns the report and the last sequence included, so that a
-    /// second, short pass can follow under the caller's locks. Blocks; call it on a thread of its own.
+    /// Only records with a sequence above `after` reach the sink; returns the report and the last sequence included,
+    /// so that a second, short pass can follow under the caller's locks. Blocks; call it on a thread of its own.
     package func reread(
         includingAside: Bool, after: UInt64 = 0, into sink: inout some RecoverySink
     ) throws(JournalError) -> (report: RecoveryReport, upTo: UInt64) {

@@ -97,8 +97,8 @@ extension JournalService {
 
     /// Seals the segment and opens the next one.
     ///
-    /// The old one is durable before the new one takes a byte, in every mode: otherwise a power loss could keep the newer
-    /// records and lose older ones, and what survives would not be a prefix.
+    /// The old one is durable before the new one takes a byte, in every mode: otherwise a power loss could keep the
+    /// newer records and lose older ones, and what survives would not be a prefix.
     private func roll(_ work: Work) throws(JournalError) {
         let records = work.last + 1 - work.segment.firstSequence
         if records > 0 {

@@ -1,11 +1,14 @@
-// The running journal: records go into a pending buffer under one lock, a writer thread writes what has gathered (group commit),
-// a second thread synchronises at intervals, a third compresses, compacts and reopens. Replies wait for the watermark.
+// The running journal: records go into a pending buffer under one lock, a writer thread writes what has gathered
+// (group commit), a second thread synchronises at intervals, a third compresses, compacts and reopens. Replies wait
+// for the watermark.
 //
 // Callers' duties:
-// - append under the lock of the key's shard, after the store acted, so that the journal has a key's changes in their order;
+// - append under the lock of the key's shard, after the store acted, so that the journal has a key's changes in their
+//   order;
 //   append a flush while holding every shard's lock;
 // - call `requestCommit` once a read cycle after appending;
-// - acknowledge a write when `watermark` has reached its sequence, refuse it when `append` returned nil or `onFailure` came.
+// - acknowledge a write when `watermark` has reached its sequence, refuse it when `append` returned nil or
+//   `onFailure` came.
 
 import Journal
 import Synchronization
@@ -143,7 +146,8 @@ package final class JournalService: Sendable {
         }
     }
 
-    /// Writes and synchronises what is pending, whatever the mode, and ends the threads. Later appends return nil.
+    /// Writes and synchronises what is pending, whatever the mode, ends the threads and releases the directory.
+    /// Later appends return nil.
     package func close() {
         state.withLock { $0.isStopping = true }
         writerBell.ring()
@@ -155,6 +159,7 @@ package final class JournalService: Sendable {
             return running
         }
         for thread in running { thread.join() }
+        directory.release()
     }
 
     // MARK: Used by the threads

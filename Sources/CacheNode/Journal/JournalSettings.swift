@@ -38,10 +38,12 @@ package struct SnapshotCursor: Sendable, Equatable {
     package init() {}
 }
 
-/// Emits the next entries of the store as put records, under short locks, and moves the cursor; false when there are no more.
+/// Emits the next entries of the store as put records, under short locks, and moves the cursor; false when there are
+/// no more.
 ///
-/// Duties: an entry not changed during the walk is emitted exactly once; a changed one may be emitted in any state it had. The
-/// emitted bytes are copied at once. Called on the journal's maintenance thread; keep a chunk below about 1 MiB.
+/// Duties: an entry not changed during the walk is emitted exactly once; a changed one may be emitted in any state it
+/// had. The emitted bytes are copied at once. Called on the journal's maintenance thread; keep a chunk below about 1
+/// MiB.
 package typealias SnapshotSource =
     @Sendable (_ cursor: inout SnapshotCursor, _ emit: (JournalRecord) -> Void) -> Bool
 
