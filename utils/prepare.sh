@@ -4,13 +4,12 @@
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # How release programs are built everywhere: run and install share one build, and it runs without a Swift toolchain.
-# shellcheck disable=SC2034  # used by the scripts that source this file
 release_flags=(--package-path "$project" -c release --static-swift-stdlib --product spydercache)
 
 # All messages go to stderr: stdout belongs to the node's log lines and to test results.
 say() { printf '==> %s\n' "$*" >&2; }
 
-# die STATUS MESSAGE: one line, then the end (sysexits.h: 64 usage, 69 unavailable, 78 configuration).
+# die STATUS MESSAGE: one line, then the end (sysexits.h: 64 usage, 69 unavailable, 70 our own fault, 78 configuration).
 die() {
     printf '%s: %s\n' "${0##*/}" "$2" >&2
     exit "$1"
@@ -54,4 +53,15 @@ need_swift() {
     version=$(swift --version 2>/dev/null | grep -oE 'Swift version [0-9]+\.[0-9]+' | grep -oE '[0-9.]+$' || true)
     [ "$(printf '%s\n' 6.1 "${version:-0}" | sort -V | head -n 1)" = 6.1 ] ||
         die 69 "Swift ${version:-of no known version} is too old, 6.1 or newer is needed: $how"
+}
+
+# build_release: builds the release program where something changed, and sets `program` to its path.
+build_release() {
+    program=$(swift build "${release_flags[@]}" --show-bin-path)/spydercache
+    if [ -e "$program" ]; then
+        say "building spydercache where something changed (release)"
+    else
+        say "building spydercache (release; the first time takes some minutes)"
+    fi
+    swift build "${release_flags[@]}" >&2 || die 70 "spydercache could not be built; the reason is above"
 }
