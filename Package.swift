@@ -29,6 +29,7 @@ let package = Package(
     targets: [
         .target(name: "JSONRPC", swiftSettings: strict),
         .target(name: "Configuration", swiftSettings: strict),
+        .target(name: "HashRing", swiftSettings: strict),
         .target(name: "CacheStore", swiftSettings: strict),
         .target(name: "Journal", dependencies: ["CZlib"], swiftSettings: strict),
         // zlib of the system: the format of stored values and sealed segments is deflate by design.
@@ -56,10 +57,15 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        // epoll(7) and mallopt(3), which Swift's Glibc module leaves out.
+        .systemLibrary(name: "CEpoll"),
+        // The load generator of `spydercache bench`: plain sockets, so that it costs less than what it loads.
+        .target(name: "LoadGenerator", dependencies: ["CEpoll", "JSONRPC"], swiftSettings: strict),
         .executableTarget(
             name: "spydercache",
             dependencies: [
-                "CacheNode", "Configuration", "Journal", "JSONRPC", "SpyderCacheClient",
+                "CEpoll", "CacheNode", "Compression", "LoadGenerator", "Configuration", "Journal", "JSONRPC",
+                "SpyderCacheClient",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict
@@ -68,6 +74,7 @@ let package = Package(
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "JSONRPCTests", dependencies: ["JSONRPC", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "HashRingTests", dependencies: ["HashRing", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "CacheStoreTests", dependencies: ["CacheStore", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "CompressionTests", dependencies: ["Compression", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "JournalTests", dependencies: ["Journal", "CZlib", "TestSupport"], swiftSettings: strict),

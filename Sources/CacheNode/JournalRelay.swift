@@ -10,6 +10,7 @@ final class JournalRelay: Sendable {
     private let nodeLog: NodeLog
     private let target = Mutex<(loops: EventLoops, core: NodeCore)?>(nil)
     private let failedAt = Atomic<Int64>(0)
+    private let found = Mutex<RecoveryReport?>(nil)
 
     init(_ log: NodeLog) {
         nodeLog = log
@@ -57,15 +58,19 @@ final class JournalRelay: Sendable {
         }
     }
 
+    /// What recovery found, once it has been reported.
+    var recovery: RecoveryReport? { found.withLock { $0 } }
+
     /// Logs what recovery found.
     func report(_ recovered: RecoveredJournal, _ shards: [Shard], _ milliseconds: Int64) {
         let report = recovered.report
+        found.withLock { $0 = report }
         for damage in report.damaged {
             nodeLog.emit(
                 .journalDamaged,
                 [
                     "file": .string(damage.file), "offsetBytes": .int(damage.offset),
-                    "reason": .string("\(damage.reason)"),
+                    "reason": .string(damage.reason.rawValue),
                 ])
         }
         for path in recovered.kept {

@@ -44,7 +44,7 @@ package final class Node: Sendable {
         do {
             bound = try server.bind(host: settings.bind.text, port: settings.port)
         } catch {
-            throw .unavailable("cannot listen on \(settings.bind):\(settings.port): \(error)")
+            throw .unavailable("cannot listen on \(settings.bind):\(settings.port): \(Self.reason(error))")
         }
 
         let limits = RequestLimits(configuration.limits, memoryLimitBytes: settings.memoryLimitBytes)
@@ -57,6 +57,7 @@ package final class Node: Sendable {
         let storage = Storage(
             shards: shards.list, hasher: shards.hasher, clock: clock, budget: budget, journal: journal,
             wallOffset: wallOffset)
+        storage.recoveryFinished(relay.recovery)
         workers = WorkerPool(threads: min(settings.threads, 4))
         core = NodeCore(
             configuration: configuration, storage: storage, budget: budget,
@@ -68,7 +69,10 @@ package final class Node: Sendable {
         } catch {
             throw .unavailable("cannot prepare the event loops: \(error)")
         }
-        ticker = RepeatingTask(every: .milliseconds(50)) { storage.tick(now: NodeClock.monotonicMilliseconds()) }
+        ticker = RepeatingTask(every: .milliseconds(50)) { [core] in
+            let (refused, usedBytes) = storage.tick(now: NodeClock.monotonicMilliseconds())
+            core.refusals.memoryRefusals(refused, usedBytes: usedBytes, core)
+        }
         server.serve(core)
         core.becameReady()
         let port = bound.port ?? settings.port
@@ -84,7 +88,8 @@ package final class Node: Sendable {
             ])
     }
 
-    /// Whether event loops and the journal's writer answer, within `limitMilliseconds`: what a watchdog wants to know.
+    /// Whether every event loop answers within `limitMilliseconds`: what a watchdog wants to know. A disk that hangs is
+    /// not asked about, as a restart would not mend it.
     package func isAlive(limitMilliseconds: Int) -> Bool {
         loops.areAlive(limitMilliseconds: limitMilliseconds)
     }
@@ -120,6 +125,12 @@ package final class Node: Sendable {
     }
 
     // MARK: Steps of the start
+
+    /// What the system says, without the name of the function that failed.
+    private static func reason(_ error: any Error) -> String {
+        guard let error = error as? IOError else { return "\(error)" }
+        return "\(String(cString: strerror(error.errnoCode))) (errno \(error.errnoCode))"
+    }
 
     /// The shards and what they share.
     private struct Shards {
@@ -195,7 +206,7 @@ extension NodeStartError {
     init(_ error: JournalError) {
         switch error {
         case .locked: self = .unavailable(error.description)
-        case .file, .readOnly, .closed, .abandoned: self = .inputOutput(error.description)
+        case .file, .readOnly, .closed, .abandoned: self = .inputOutput("data_dir: \(error.description)")
         }
     }
 }

@@ -39,6 +39,7 @@ final class NodeCore: Sendable {
     let log: NodeLog
     let accessLog: AccessLog
     let workers: WorkerPool
+    let refusals = Refusals()
     let startedMilliseconds = NodeClock.monotonicMilliseconds()
 
     private let ready = Atomic<Bool>(false)

@@ -3,7 +3,7 @@
 //
 // Layout: records in log-structured segments (EntryRecord.swift, Arena.swift) <- addresses in the index (HashIndex.swift).
 // A get touches one cache line of the index and the record; the eviction order and the timing wheel are links inside the
-// records. For 16-byte keys and 100-byte values an entry costs 144 bytes in the arena and about 7.6 in the index.
+// records. For 16-byte keys and 100-byte values an entry costs 144 bytes in the arena and about 7.7 in the index.
 //
 // Memory: everything mapped counts (`memory.footprintBytes`) and stays under the limit at every step. Living entries may
 // fill 7/8 of what the segments get, plus all that large regions get; the last eighth is the slack in which the cleaner
@@ -29,7 +29,7 @@ package struct Store: ~Copyable, Sendable {
 
     package internal(set) var counters = StoreCounters()
 
-    /// An empty store. Traps only when the system cannot give the first 64 KiB.
+    /// An empty store. Traps only when the system cannot give the first few pages.
     package init(settings: StoreSettings) {
         guard let index = HashIndex() else { preconditionFailure("no memory for an empty index") }
         self.settings = settings

@@ -81,7 +81,7 @@ extension JSONScanner {
                 case .jsonrpc:
                     let value = try scanValue()
                     if value.kind != .string || !stringEquals(value, "2.0", in: bytes) {
-                        problem = problem ?? "jsonrpc is not \"2.0\""
+                        problem = problem ?? "jsonrpc must be 2.0, a string"
                     }
                 case .id:
                     let value = try scanValue()

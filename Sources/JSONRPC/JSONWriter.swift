@@ -77,6 +77,9 @@ extension ByteSink {
     /// Appends `,"name":"text"`; `text` needs no escape.
     @inlinable
     package mutating func appendNextMember(_ name: StaticString, constant text: StaticString) {
+        assert(
+            !text.withUTF8Buffer { $0.contains { $0 < 0x20 || $0 == ASCII.quote || $0 == ASCII.backslash } },
+            "a constant needs no escape")
         appendNextName(name)
         append(byte: ASCII.quote)
         append(text)

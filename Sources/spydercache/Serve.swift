@@ -1,6 +1,7 @@
 // `spydercache serve`: one node in the foreground, from its settings to its exit status.
 
 import ArgumentParser
+import CEpoll
 import CacheNode
 import Configuration
 
@@ -29,6 +30,7 @@ struct Serve: ParsableCommand {
         let loaded = try loadConfiguration(file: config, overrides: overrides)
         let configuration = loaded.configuration
         var signals = BlockedSignals()
+        Allocator.keepLean()
         let system: LogSystem
         do {
             system = try LogSystem(
@@ -102,6 +104,17 @@ struct Serve: ParsableCommand {
                 .configWarning,
                 ["setting": "log.level", "reason": "the configuration has errors; the old settings stay in force"])
         }
+    }
+}
+
+/// The C library's allocator, which serves buffers in flight; entries have memory of their own.
+enum Allocator {
+    /// Large buffers go back to the system when they are freed, and threads share two arenas: else each thread would keep
+    /// its largest burst, and the resident set would pass the limit by it.
+    static func keepLean() {
+        mallopt(M_ARENA_MAX, 2)
+        mallopt(M_MMAP_THRESHOLD, 128 * 1024)
+        mallopt(M_TRIM_THRESHOLD, 256 * 1024)
     }
 }
 

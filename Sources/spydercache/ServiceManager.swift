@@ -18,13 +18,18 @@ struct ServiceManager {
         notifier = SystemdNotifier(environment: variables)
     }
 
-    /// Recovery may take longer than the manager's default: ask for time before it starts.
+    /// Recovery may take longer than the manager's default: asks for more time as it goes on.
     func starting() {
-        tell(.status("recovering the journal"), .extendTimeout(milliseconds: 600_000))
+        tell(.status("recovering the journal"))
+        guard let notifier else { return }
+        RepeatingThread.start(everyMilliseconds: 5000) {
+            if !Watchdog.isServing { try? notifier.notify(.extendTimeout(milliseconds: 30_000)) }
+        }
     }
 
     /// The node serves; starts the watchdog the first time.
     func ready(_ node: Node, address: String) {
+        Watchdog.servingStarted()
         tell(.ready, .status("serving on \(address)"))
         guard let notifier, let interval = notifier.watchdogIntervalMilliseconds else { return }
         Watchdog.startOnce(node, notifier, intervalMilliseconds: interval, log)
@@ -45,6 +50,12 @@ struct ServiceManager {
 /// Feeds the manager's watchdog for as long as every event loop answers.
 enum Watchdog {
     private static let isStarted = Atomic<Bool>(false)
+    private static let serving = Atomic<Bool>(false)
+
+    /// Whether start-up is over.
+    static var isServing: Bool { serving.load(ordering: .relaxed) }
+
+    static func servingStarted() { serving.store(true, ordering: .relaxed) }
 
     static func startOnce(_ node: Node, _ notifier: SystemdNotifier, intervalMilliseconds: Int64, _ log: NodeLog) {
         guard !isStarted.exchange(true, ordering: .relaxed) else { return }

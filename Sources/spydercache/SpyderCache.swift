@@ -12,7 +12,7 @@ struct SpyderCache: ParsableCommand {
         commandName: "spydercache",
         abstract: "A distributed in-memory cache that speaks JSON-RPC 2.0 over HTTP.",
         version: Version.text,
-        subcommands: [Serve.self, ConfigCommand.self, JournalCommand.self] + ClientCommands.all)
+        subcommands: [Serve.self, ConfigCommand.self, JournalCommand.self, BenchCommand.self] + ClientCommands.all)
 }
 
 /// The program's version.

@@ -72,13 +72,11 @@ final class ConnectionRegistry {
         }
     }
 
-    /// Cuts off connections that are too slow, and returns how many. O(connections), a few times a second.
-    func sweep(now: Int64, _ timeouts: ConnectionTimeouts) -> Int {
-        var cut = 0
+    /// Cuts off connections that are too slow. O(connections), a few times a second.
+    func sweep(now: Int64, _ timeouts: ConnectionTimeouts, _ cutOff: (CutOff) -> Void) {
         for connection in connections {
-            if connection.checkDeadlines(now: now, timeouts) { cut += 1 }
+            if let reason = connection.checkDeadlines(now: now, timeouts) { cutOff(reason) }
         }
-        return cut
     }
 
     /// Closes connections that have nothing under way; the others close after their reply.
@@ -90,6 +88,13 @@ final class ConnectionRegistry {
     func closeAll() {
         for connection in connections { connection.context?.close(promise: nil) }
     }
+}
+
+/// Why a client was cut off.
+struct CutOff {
+    /// What the node was waiting for: header, body or write.
+    var phase: String
+    var limitMilliseconds: Int64
 }
 
 /// How long a client may take, in milliseconds.
@@ -105,29 +110,29 @@ struct ConnectionTimeouts: Sendable {
 }
 
 extension HTTPConnectionHandler {
-    /// Acts on a deadline that has passed; true when a client was cut off in the middle of something.
-    func checkDeadlines(now: Int64, _ timeouts: ConnectionTimeouts) -> Bool {
+    /// Acts on a deadline that has passed; says why when a client was cut off in the middle of something.
+    func checkDeadlines(now: Int64, _ timeouts: ConnectionTimeouts) -> CutOff? {
         if let since = unwritableSince, now - since > timeouts.idleMilliseconds {
             context?.close(promise: nil)
-            return true
+            return CutOff(phase: "write", limitMilliseconds: timeouts.idleMilliseconds)
         }
         switch phase {
         case .idle(let since):
             if now - since > timeouts.idleMilliseconds && parked.isEmpty { context?.close(promise: nil) }
-            return false
+            return nil
         case .head(let since):
-            guard now - since > timeouts.headerMilliseconds else { return false }
+            guard now - since > timeouts.headerMilliseconds else { return nil }
             timedOut()
-            return true
+            return CutOff(phase: "header", limitMilliseconds: timeouts.headerMilliseconds)
         case .collecting(_, _, _, let since), .discarding(let since):
-            guard now - since > timeouts.bodyMilliseconds else { return false }
+            guard now - since > timeouts.bodyMilliseconds else { return nil }
             timedOut()
-            return true
+            return CutOff(phase: "body", limitMilliseconds: timeouts.bodyMilliseconds)
         case .lingering(let since):
             if now - since > Self.lingerMilliseconds && parked.isEmpty { context?.close(promise: nil) }
-            return false
+            return nil
         case .executing, .closed:
-            return false
+            return nil
         }
     }
 

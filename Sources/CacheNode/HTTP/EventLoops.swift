@@ -39,8 +39,12 @@ final class EventLoops: Sendable {
                 }
                 let interval = TimeAmount.milliseconds(timeouts.sweepMilliseconds)
                 loop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
-                    let cut = bound.value.connections.sweep(now: NodeClock.monotonicMilliseconds(), timeouts)
-                    if cut > 0 { node.metrics.connectionTimeouts.add(UInt64(cut), ordering: .relaxed) }
+                    bound.value.connections.sweep(now: NodeClock.monotonicMilliseconds(), timeouts) { cutOff in
+                        node.metrics.connectionTimeouts.add(1, ordering: .relaxed)
+                        node.log.emit(
+                            .connectionTimeout,
+                            ["phase": .string(cutOff.phase), "limitMs": .int(Int(cutOff.limitMilliseconds))])
+                    }
                 }
             }.wait()
         }
@@ -96,21 +100,22 @@ final class EventLoops: Sendable {
 
 /// Counts answers until all have come.
 private final class LoopAnswers: Sendable {
-    private let condition = ConditionLock(value: 0)
-    private let expected: Int
+    private let missing: Synchronization.Atomic<Int>
+    private let all = ConditionLock(value: false)
 
     init(expected: Int) {
-        self.expected = expected
+        missing = Synchronization.Atomic(expected)
     }
 
     func answered() {
-        condition.lock()
-        condition.unlock(withValue: condition.value + 1)
+        guard missing.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 else { return }
+        all.lock()
+        all.unlock(withValue: true)
     }
 
     func wait(milliseconds: Int) -> Bool {
-        guard condition.lock(whenValue: expected, timeoutSeconds: Double(milliseconds) / 1000) else { return false }
-        condition.unlock()
+        guard all.lock(whenValue: true, timeoutSeconds: Double(milliseconds) / 1000) else { return false }
+        all.unlock()
         return true
     }
 }

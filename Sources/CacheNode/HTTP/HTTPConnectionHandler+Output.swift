@@ -60,6 +60,7 @@ extension HTTPConnectionHandler {
             if first.closes { return finishClosing() }
         }
         if parked.isEmpty && isClosing { return finishClosing() }
+        handleQueued()
         resumeReading()
     }
 
@@ -79,7 +80,8 @@ extension HTTPConnectionHandler {
             }
             write(replacement.bytes)
         }
-        if isClosing { finishClosing() }
+        if isClosing { return finishClosing() }
+        handleQueued()
         resumeReading()
     }
 
@@ -99,10 +101,15 @@ extension HTTPConnectionHandler {
     }
 
     /// The last reply has been handed to the socket: say so to the client and wait for its end, briefly.
-    private func finishClosing() {
+    func finishClosing() {
         guard let context else { return }
         if case .closed = phase { return }
         phase = .lingering(since: NodeClock.monotonicMilliseconds())
-        context.close(mode: .output, promise: nil)
+        let closed = context.eventLoop.makePromise(of: Void.self)
+        // Nothing more can come from the client: no reason to linger once the reply is out.
+        if inputClosed {
+            closed.futureResult.whenComplete { [channel = context.channel] _ in channel.close(promise: nil) }
+        }
+        context.close(mode: .output, promise: closed)
     }
 }

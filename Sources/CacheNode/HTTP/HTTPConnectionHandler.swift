@@ -49,13 +49,13 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     /// Parts that came while a worker had a request.
     private var queuedParts = CircularBuffer<HTTPServerRequestPart>(initialCapacity: 0)
     private var wantsRead = false
-    private var inputClosed = false
+    private(set) var inputClosed = false
     /// A reply without keep-alive has been produced: nothing is read after it.
     var isClosing = false
     /// Since when the socket has not taken everything, for the slow-reader timeout.
     var unwritableSince: Int64?
 
-    /// Replies may wait for the journal up to this size before the connection stops reading.
+    /// Replies of one connection may wait, for the journal or for the client, up to about this size.
     private static let maxParkedBytes = 1 << 20
     static let lingerMilliseconds: Int64 = 1000
 
@@ -83,6 +83,15 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
         self.context = nil
     }
 
+    /// A connection over `max_connections` is told so and closed.
+    func channelActive(context: ChannelHandlerContext) {
+        context.fireChannelActive()
+        guard node.budget.openConnections > node.configuration.limits.maxConnections else { return }
+        node.refusals.connectionRefused(node)
+        refuse(.unavailable, .busy, "too many connections", nil)
+        flushOutput()
+    }
+
     func channelInactive(context: ChannelHandlerContext) {
         releaseReservation()
         phase = .closed
@@ -101,11 +110,12 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case ChannelEvent.inputClosed? = event as? ChannelEvent {
             inputClosed = true
+            isClosing = true
             switch phase {
-            case .executing: isClosing = true
+            case .executing, .closed: break
             case .idle, .head, .collecting, .discarding, .lingering:
-                if parked.isEmpty { context.close(promise: nil) } else { isClosing = true }
-            case .closed: break
+                flushOutput()
+                if parked.isEmpty { finishClosing() }
             }
         }
         context.fireUserInboundEventTriggered(event)
@@ -121,12 +131,12 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let part = unwrapInboundIn(data)
-        if case .executing = phase { return queuedParts.append(part) }
+        guard queuedParts.isEmpty, canHandle else { return queuedParts.append(part) }
         handle(part)
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        flushOutput()
+        handleQueued()
         context.fireChannelReadComplete()
     }
 
@@ -137,14 +147,31 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         unwritableSince = context.channel.isWritable ? nil : NodeClock.monotonicMilliseconds()
+        handleQueued()
         resumeReading()
         context.fireChannelWritabilityChanged()
     }
 
     private func canRead(_ context: ChannelHandlerContext) -> Bool {
+        queuedParts.isEmpty && canHandle
+    }
+
+    /// Whether the next request may be answered: no worker has one, and the client takes its replies. Else requests that
+    /// are here already wait, and no more are read.
+    private var canHandle: Bool {
         if case .executing = phase { return false }
-        return context.channel.isWritable
-            && parked.reduce(0) { $0 + $1.output.bytes.readableBytes } < Self.maxParkedBytes
+        guard let context, context.channel.isWritable else { return false }
+        let unsent = parked.reduce(output.bytes.readableBytes) { $0 + $1.output.bytes.readableBytes }
+        return unsent < Self.maxParkedBytes
+    }
+
+    /// Sends what is ready and answers what waits in the queue, as long as the client takes it.
+    func handleQueued() {
+        flushOutput()
+        while !queuedParts.isEmpty && canHandle {
+            handle(queuedParts.removeFirst())
+            if !canHandle || queuedParts.isEmpty { flushOutput() }
+        }
     }
 
     func resumeReading() {
@@ -163,7 +190,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
             collect(chunk)
         case (.collecting(let facts, let body, let reservedBytes, _), .end):
             phase = .idle(since: NodeClock.monotonicMilliseconds())
-            execute(CompleteRequest(facts: facts, body: body), reservedBytes: reservedBytes)
+            execute(CompleteRequest(facts: facts, body: body, remote: remote), reservedBytes: reservedBytes)
         case (.discarding, .end):
             phase = .idle(since: NodeClock.monotonicMilliseconds())
         case (_, .body), (_, .end):
@@ -263,11 +290,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
         guard case .executing = phase, let response else { return }
         phase = .idle(since: NodeClock.monotonicMilliseconds())
         accept(response, for: request)
-        while !queuedParts.isEmpty {
-            if case .executing = phase { break }
-            handle(queuedParts.removeFirst())
-        }
-        flushOutput()
+        handleQueued()
         resumeReading()
     }
 
@@ -275,7 +298,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     private func accept(_ response: ProcessedResponse, for request: CompleteRequest?) {
         output.append(response, for: request)
         thread.keepReplyBuffer(response.bytes)
-        if !response.keepsAlive || inputClosed { startClosing() }
+        if !response.keepsAlive { startClosing() }
     }
 
     /// Answers a request that is not run, and closes after it: its body may still be on the way.
@@ -285,8 +308,14 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     ) {
         releaseReservation()
         phase = .discarding(since: NodeClock.monotonicMilliseconds())
-        accept(
-            processor.refusal(status, code, reason, facts, thread, limit: limit, closes: true), for: nil)
+        let response = processor.refusal(status, code, reason, facts, thread, limit: limit, closes: true)
+        node.accessLog.refused(response, remote: remote)
+        accept(response, for: nil)
+    }
+
+    /// The client's address, for the access log alone.
+    private var remote: String? {
+        node.accessLog.isOn ? context?.remoteAddress?.description : nil
     }
 
     private func startClosing() {

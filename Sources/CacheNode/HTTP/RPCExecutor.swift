@@ -19,6 +19,8 @@ struct MessageOutcome {
     var calls = 1
     var failures = 0
     var firstErrorCode: Int32?
+    /// The method of the last call that named one of ours.
+    var method: Int?
     /// The reply may be sent when the journal's watermark has reached this; zero for at once.
     var sequence: UInt64 = 0
 
@@ -112,9 +114,10 @@ struct RPCExecutor {
             let mark = context.reply.mark
             do throws(MethodFailure) {
                 guard let index = methods.index(of: call.method, in: context.body) else {
-                    throw MethodFailure(.methodNotFound)
+                    throw MethodFailure(.methodNotFound, .method(call.method.content))
                 }
                 context.thread.counters.called(method: index)
+                outcome.method = index
                 let method = methods[index]
                 let arguments = try BoundParameters(call.params, to: method.parameters, in: context.body)
                 context.reply.appendResponsePrefix(id: call.id, in: context.body)
@@ -124,6 +127,15 @@ struct RPCExecutor {
                 outcome.failed(error.code)
                 context.thread.counters.failed()
                 context.reply.rollBack(to: mark)
+                if error.code == .internalError {
+                    let method = String(decoding: call.method.content.bytes(in: context.body), as: UTF8.self)
+                    context.node.log.emit(
+                        .requestFailed,
+                        [
+                            "code": .int(Int(error.code.rawValue)), "method": .string(method),
+                            "reason": .string("\(error.detail)"),
+                        ])
+                }
                 writeError(error, id: call.id, &context)
             }
             if call.isNotification {
@@ -149,6 +161,10 @@ struct RPCExecutor {
                 reply.append(bytes: name.bytes(in: body))
                 reply.append("\"")
                 reply.appendNextMember("reason", constant: reason)
+            case .method(let name):
+                reply.append(",\"method\":\"")
+                reply.append(bytes: name.bytes(in: body))
+                reply.append("\"")
             case .limit(let path, let limit, let actual):
                 reply.appendPath(path)
                 reply.appendNextMember("limit", decimal: Int64(limit))

@@ -56,7 +56,11 @@ struct RequestFacts: Sendable {
     var hasBody: Bool { isChunked || (contentLength ?? 0) > 0 }
 
     private static func target(of uri: String) -> Target {
-        let path = uri.utf8.prefix { $0 != UInt8(ascii: "?") }
+        var path = uri.utf8.prefix { $0 != UInt8(ascii: "?") }
+        if path.prefix(7).elementsEqual("http://".utf8) {
+            // RFC 9112 section 3.2.2: a server accepts the absolute form.
+            path = path.dropFirst(7).drop { $0 != UInt8(ascii: "/") }
+        }
         switch path.count {
         case 1 where path.elementsEqual("/".utf8): return .root
         case 4 where path.elementsEqual("/rpc".utf8): return .rpc

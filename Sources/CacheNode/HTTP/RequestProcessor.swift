@@ -9,6 +9,8 @@ import NIOCore
 struct CompleteRequest: Sendable {
     var facts: RequestFacts
     var body: ByteBuffer
+    /// The client's address, when requests are logged.
+    var remote: String?
 }
 
 /// A finished response.
@@ -23,6 +25,8 @@ struct ProcessedResponse: Sendable {
     var failures = 0
     /// The code of the first error in the reply.
     var firstErrorCode: Int32?
+    /// The method of a single call, as a place in the method table.
+    var method: Int?
 }
 
 /// Answers requests; stateless but for the thread's tools.
@@ -46,30 +50,27 @@ struct RequestProcessor {
     ) -> ProcessedResponse? {
         if onEventLoop && needsWorker(request) { return nil }
         let started = NodeClock.monotonicNanoseconds()
-        guard var response = dispatch(request, thread, buffer, onEventLoop) else { return nil }
-        if node.isDraining && response.keepsAlive {
-            // The head is written already; closing without announcing it is what RFC 9112 section 9.6 allows a server.
-            response.keepsAlive = false
-        }
+        var facts = request.facts
+        if node.isDraining { facts.keepsAlive = false }
+        guard let response = dispatch(facts, request.body, thread, buffer, onEventLoop) else { return nil }
         let elapsed = NodeClock.monotonicNanoseconds() - started
         thread.counters.messages.add()
         thread.counters.durations.record(nanoseconds: elapsed)
-        node.accessLog.record(request.facts, bodyBytes: request.body.readableBytes, response, nanoseconds: elapsed)
+        node.accessLog.record(request, response, nanoseconds: elapsed)
         thread.trim()
         return response
     }
 
     private func dispatch(
-        _ request: borrowing CompleteRequest, _ thread: ThreadState, _ buffer: ByteBuffer, _ onEventLoop: Bool
+        _ facts: RequestFacts, _ body: ByteBuffer, _ thread: ThreadState, _ buffer: ByteBuffer, _ onEventLoop: Bool
     ) -> ProcessedResponse? {
-        let facts = request.facts
         switch facts.target {
         case .rpc, .root:
             guard facts.method == .post else {
                 return refusal(
                     .methodNotAllowed, .invalidRequest, "POST a JSON-RPC message", facts, thread, allow: "POST")
             }
-            return answerRPC(request, thread, buffer, onEventLoop)
+            return answerRPC(facts, body, thread, buffer, onEventLoop)
         case .healthz, .readyz, .metrics, .openRPC:
             guard facts.method == .get || facts.method == .head else {
                 return refusal(
@@ -82,22 +83,21 @@ struct RequestProcessor {
     }
 
     private func answerRPC(
-        _ request: borrowing CompleteRequest, _ thread: ThreadState, _ buffer: ByteBuffer, _ onEventLoop: Bool
+        _ facts: RequestFacts, _ body: ByteBuffer, _ thread: ThreadState, _ buffer: ByteBuffer, _ onEventLoop: Bool
     ) -> ProcessedResponse? {
-        let facts = request.facts
         guard facts.hasJSONContent else {
             return refusal(
                 .unsupportedMediaType, .invalidRequest, "Content-Type must be application/json", facts, thread)
         }
         switch facts.contentCoding {
         case .identity:
-            return request.body.withUnsafeReadableBytes { runRPC($0, facts, thread, buffer, onEventLoop) }
+            return body.withUnsafeReadableBytes { runRPC($0, facts, thread, buffer, onEventLoop) }
         case .unsupported:
             return refusal(
                 .unsupportedMediaType, .invalidRequest, "Content-Encoding must be gzip or identity", facts, thread)
         case .gzip:
             do {
-                let inflated = try request.body.withUnsafeReadableBytes { body in
+                let inflated = try body.withUnsafeReadableBytes { body in
                     try thread.inflater.inflateGzip(body, limitBytes: node.limits.maxBodyBytes)
                 }
                 guard node.budget.reserve(bytes: inflated.count) else {
@@ -137,7 +137,8 @@ struct RequestProcessor {
         let bytes = context.reply.finish(&head, thread.heads)
         return ProcessedResponse(
             bytes: bytes, status: head.status, keepsAlive: head.keepsAlive, sequence: outcome.sequence,
-            calls: outcome.calls, failures: outcome.failures, firstErrorCode: outcome.firstErrorCode)
+            calls: outcome.calls, failures: outcome.failures, firstErrorCode: outcome.firstErrorCode,
+            method: outcome.method)
     }
 
     /// A response to a request that is not run: a JSON-RPC error object with id null, and the HTTP status that says it.

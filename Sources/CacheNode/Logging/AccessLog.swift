@@ -16,22 +16,35 @@ struct AccessLog: Sendable {
         self.log = log
     }
 
+    /// Whether any request may get a line: then it is worth knowing who sent it.
+    var isOn: Bool { mode != .off }
+
     /// Notes a request that was answered.
     @inline(__always)
-    func record(
-        _ facts: RequestFacts, bodyBytes: Int, _ response: borrowing ProcessedResponse, nanoseconds: Int64
-    ) {
+    func record(_ request: borrowing CompleteRequest, _ response: borrowing ProcessedResponse, nanoseconds: Int64) {
         guard mode != .off else { return }
-        write(bodyBytes, response, nanoseconds)
+        write(request.body.readableBytes, request.remote, response, nanoseconds)
     }
 
-    private func write(_ bodyBytes: Int, _ response: borrowing ProcessedResponse, _ nanoseconds: Int64) {
+    /// Notes a request that was refused before its body had come.
+    func refused(_ response: borrowing ProcessedResponse, remote: String?) {
+        guard mode != .off else { return }
+        write(0, remote, response, 0)
+    }
+
+    private func write(
+        _ requestBytes: Int, _ remote: String?, _ response: borrowing ProcessedResponse, _ nanoseconds: Int64
+    ) {
         let isSlow = mode != .errors && nanoseconds >= Int64(slowMilliseconds) * 1_000_000
         guard isSlow || mode == .all || response.failures > 0 else { return }
         var fields: LogFields = [
-            "requestBytes": .int(bodyBytes), "responseBytes": .int(response.bytes.readableBytes),
+            "requestBytes": .int(requestBytes), "responseBytes": .int(response.bytes.readableBytes),
             "durationMs": .double(Double(nanoseconds / 1000) / 1000), "calls": .int(response.calls),
         ]
+        if let remote { fields["remote"] = .string(remote) }
+        if let method = response.method, response.calls == 1 {
+            fields["method"] = .string("\(MethodTable.all[method].name)")
+        }
         if isSlow {
             fields["limitMs"] = .int(slowMilliseconds)
             log.emit(.requestSlow, fields)

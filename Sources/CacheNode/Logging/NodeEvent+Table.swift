@@ -162,7 +162,7 @@ extension NodeEvent {
         case .watchdogStalled:
             .init(
                 .warning, "Event loop stalled",
-                "An event loop or the journal's thread did not answer its liveness check.",
+                "An event loop did not answer its liveness check.",
                 [.text("part", "which one"), .int("stalledMs", "for how long")])
         case .logDropped:
             .init(

@@ -136,6 +136,9 @@ enum CachePut {
             compression: compression)
     }
 
+    /// Values up to this size are never compressed: deflate gains nothing, and counters stay plain.
+    private static let leastBytes = 20
+
     /// Compresses the value where that pays, stores it and hands it to the journal in the same form.
     private static func store(
         _ put: PutArguments, _ context: inout CallContext
@@ -148,6 +151,7 @@ enum CachePut {
         var maxOutput = 0
         switch put.compression {
         case .never: break
+        case .auto where text.count <= Self.leastBytes, .always where text.count <= Self.leastBytes: break
         case .auto where settings.thresholdBytes == 0 || text.count < settings.thresholdBytes: break
         case .auto: maxOutput = text.count - (text.count + 9) / 10
         case .always: maxOutput = text.count - 1

@@ -23,6 +23,8 @@ struct MethodFailure: Error {
         case parameter(ParameterPath, StaticString)
         /// A parameter that the method does not have, or has twice; the slice holds its name as sent.
         case name(JSONSlice, StaticString)
+        /// The method that was asked for, as sent.
+        case method(JSONSlice)
         /// A limit that the call is over, and how much it asked for.
         case limit(ParameterPath, limit: Int, actual: Int)
         case reason(StaticString)

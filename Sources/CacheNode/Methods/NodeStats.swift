@@ -17,7 +17,7 @@ enum NodeStats {
         for (name, value) in snapshot.counters { writer.integer(name, Int64(clamping: value)) }
         writer.object("memory", snapshot.memory)
         writer.object("compression", snapshot.compression)
-        writer.journal(snapshot.journal)
+        writer.journal(snapshot.journal, snapshot.recovery)
         writer.close()
         context.reply = writer.sink
     }
@@ -35,6 +35,10 @@ enum NodeStats {
         var problems: [String] = []
         if let journal = node.storage.journal, !journal.isOpen {
             problems.append("journal: \(journal.status.reason ?? "failed")")
+        }
+        if let damaged = node.storage.recovery?.damageCount, damaged > 0 {
+            problems.append(
+                "journal: \(damaged) damaged places were found at start; what they may have changed is not served")
         }
         if node.storage.journal?.isCongested == true { problems.append("journal: the disk does not keep up") }
         var writer = ObjectWriter(sink: context.reply)

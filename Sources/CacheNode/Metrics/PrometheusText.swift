@@ -9,14 +9,15 @@ enum PrometheusText {
         var text = PrometheusWriter()
         for (name, value) in snapshot.counters where !Self.left.contains(name) {
             let isGauge = Self.gauges.contains(name)
-            text.family(
-                "spydercache_\(Self.snake(name))\(isGauge ? "" : "_total")", isGauge ? "gauge" : "counter",
-                "node.stats \(name)")
+            let plain = PrometheusWriter.snake(name.hasPrefix("total") ? String(name.dropFirst(5)) : name)
+            let unit = name == "uptime" ? "_seconds" : isGauge ? "" : "_total"
+            let stem = plain.hasPrefix("_") ? String(plain.dropFirst()) : plain
+            text.family("spydercache_\(stem)\(unit)", isGauge ? "gauge" : "counter", "node.stats \(name)")
             text.sample(Int(clamping: value))
         }
         text.family("spydercache_memory_bytes", "gauge", "Memory by purpose, as in node.stats.")
         for (purpose, bytes) in snapshot.memory {
-            text.sample(bytes, label: ("purpose", Self.snake(String(purpose.dropLast("Bytes".count)))))
+            text.sample(bytes, label: ("purpose", PrometheusWriter.snake(String(purpose.dropLast("Bytes".count)))))
         }
         text.family("spydercache_compression_bytes_total", "counter", "Values compressed: before and after.")
         for (form, bytes) in snapshot.compression.prefix(2) {
@@ -24,7 +25,7 @@ enum PrometheusText {
         }
         calls(node, &text)
         durations(node, &text)
-        if let journal = snapshot.journal { text.journal(journal) }
+        if let journal = snapshot.journal { text.journal(journal, snapshot.recovery) }
         text.family("spydercache_ready", "gauge", "1 when requests are served.")
         text.sample(node.isReady ? 1 : 0)
         return text.bytes
@@ -49,16 +50,6 @@ enum PrometheusText {
         text.histogram(
             "spydercache_request_duration_seconds", "Time from a complete request to its reply, in powers of two.",
             counts, sumNanoseconds: sum)
-    }
-
-    /// `currItems` to `curr_items`.
-    private static func snake(_ name: String) -> String {
-        var result = ""
-        for character in name {
-            if character.isUppercase { result += "_" }
-            result += character.lowercased()
-        }
-        return result
     }
 }
 
@@ -92,6 +83,16 @@ struct PrometheusWriter {
         }
         line("\(name)_sum \(Double(sumNanoseconds) / 1_000_000_000)")
         line("\(name)_count \(total)")
+    }
+
+    /// `currItems` to `curr_items`.
+    static func snake(_ name: String) -> String {
+        var result = ""
+        for character in name {
+            if character.isUppercase { result += "_" }
+            result += character.lowercased()
+        }
+        return result
     }
 
     private mutating func line(_ text: String) {

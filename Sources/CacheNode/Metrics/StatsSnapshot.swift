@@ -13,6 +13,8 @@ struct StatsSnapshot {
     var memory: [(String, Int)] = []
     var compression: [(String, Int)] = []
     let journal: JournalStatus?
+    /// What recovery at start found, in the journal's numbers.
+    private(set) var recovery: [(String, Int)] = []
 
     init(_ node: NodeCore) {
         var store = StoreCounters()
@@ -28,6 +30,13 @@ struct StatsSnapshot {
         let metrics = node.metrics
         let budget = node.budget
         journal = node.storage.journal?.status
+        if let report = node.storage.recovery {
+            recovery = [
+                ("recoveredRecords", report.records), ("damagedPlaces", report.damageCount),
+                ("droppedRecords", report.droppedRecords), ("droppedBytes", report.droppedBytes),
+                ("droppedKeys", report.droppedKeys), ("tornBytes", report.tornBytes),
+            ]
+        }
         let now = NodeClock.monotonicMilliseconds()
         counters = [
             ("pid", UInt64(getpid())),

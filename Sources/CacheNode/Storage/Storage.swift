@@ -94,6 +94,8 @@ final class Storage: Sendable {
     let journal: JournalService?
     /// Unix milliseconds minus monotonic milliseconds at the start: expiry is monotonic in the store, Unix in the journal.
     let wallOffset: Int64
+    /// What recovery at start found.
+    private let recoveryReport = Mutex<RecoveryReport?>(nil)
 
     init(
         shards: [Shard], hasher: KeyHasher, clock: VersionClock, budget: MemoryBudget, journal: JournalService?,
@@ -106,6 +108,15 @@ final class Storage: Sendable {
         self.journal = journal
         self.wallOffset = wallOffset
     }
+
+    /// Recovery is over: what it put into the shards is not counted as anybody's command.
+    func recoveryFinished(_ report: RecoveryReport?) {
+        recoveryReport.withLock { $0 = report }
+        for shard in shards { shard.state.withLock { $0.store.resetCounters() } }
+    }
+
+    /// What recovery at start found; nil without a journal.
+    var recovery: RecoveryReport? { recoveryReport.withLock { $0 } }
 
     /// Records up to this sequence are as safe as the fsync setting promises.
     var watermark: UInt64 {
@@ -293,8 +304,11 @@ final class Storage: Sendable {
         budget.storeLimitBytes / shards.count
     }
 
-    /// Drops expired entries and gives the stores their current share of memory; a bounded step a lock.
-    func tick(now: Int64) {
+    /// Drops expired entries and gives the stores their current share of memory; a bounded step a lock. Returns the
+    /// writes refused for want of memory since the start, and the memory used.
+    func tick(now: Int64) -> (refusedWrites: UInt64, usedBytes: Int) {
+        var refused: UInt64 = 0
+        var used = 0
         budget.note(journalBytes: journal?.status.pendingBytes ?? 0)
         let share = storeShareBytes
         for shard in shards {
@@ -302,7 +316,12 @@ final class Storage: Sendable {
                 state.apply(limit: share, now: now)
                 return state.store.expire(now: now, limit: 256) == 256
             }) {}
+            shard.state.withLock { state in
+                refused += state.store.counters.refused
+                used += state.store.memory.footprintBytes
+            }
         }
+        return (refused, used)
     }
 
     /// A deadline of the monotonic clock as Unix milliseconds.
