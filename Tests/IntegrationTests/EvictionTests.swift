@@ -104,17 +104,27 @@ extension IntegrationTests {
             #expect(try client.value("stays") == value)
         }
 
-        /// What values look like: `fresh` keys each, or the same few keys overwritten with other sizes (fragmentation).
-        enum Filling: Sendable, CaseIterable { case freshKeys, overwritten, compressible }
+        /// What values look like: a fresh key each, or the same few keys overwritten with other sizes (fragmentation).
+        enum Filling: Sendable { case freshKeys, overwritten, compressible }
 
-        @Test(arguments: Filling.allCases)
+        #if DEBUG
+            // Deflate in a node without optimisation takes a third of a microsecond a byte, and five times 64 MiB minutes;
+            // the slack of 64 MiB stays what is promised.
+            private static let limitMiB = 16
+            private static let fillings: [Filling] = [.freshKeys, .overwritten]
+        #else
+            private static let limitMiB = 64
+            private static let fillings: [Filling] = [.freshKeys, .overwritten, .compressible]
+        #endif
+
+        @Test(arguments: fillings)
         func `five times the memory limit in values of any size keeps the resident set under it`(filling: Filling)
             throws
         {
             let seed: UInt64 = 77
             print("seed \(seed)")
             var random = SeededRandom(seed: seed)
-            let limitMiB = 64
+            let limitMiB = Self.limitMiB
             let node = try NodeProcess.start(["local.memory_limit=\(limitMiB)MiB"])
             let client = try node.client()
             let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
@@ -129,7 +139,7 @@ extension IntegrationTests {
                 let start = Int.random(in: 0..<pool.count - size, using: &random)
                 let key = filling == .overwritten ? "k\(keys % 300)" : "k\(keys)"
                 let value = "\"" + String(decoding: pool[start..<start + size], as: UTF8.self) + "\""
-                let reply = try client.put(key, value)
+                let reply = try client.put(key, value, filling == .compressible ? "" : "\"compress\":\"never\"")
                 if reply["stored"]?.boolean == true {
                     lastAcknowledged = (key, value)
                 } else {

@@ -122,8 +122,8 @@ extension IntegrationTests {
             #expect(try put(levels: 127).errorCode == -32600)
             let abyss = String(repeating: "[", count: 100_000) + String(repeating: "]", count: 100_000)
             #expect(try reply(abyss).errorCode == -32600)
-            let unclosed = try reply(String(repeating: "{\"a\":", count: 200_000), status: 400)
-            #expect(unclosed.errorCode == -32700 || unclosed.errorCode == -32600)
+            // Whether more than 128 levels would have become JSON is not worth finding out.
+            #expect(try reply(String(repeating: "{\"a\":", count: 200_000)).errorCode == -32600)
         }
 
         @Test func `a batch of max_batch calls is served, one more is -32010`() throws {

@@ -153,7 +153,9 @@ package final class ChildProcess: Sendable {
     package var output: [UInt8] { state.withLock { $0.output } }
 
     /// Bytes of standard output from `offset` on, O(bytes returned).
-    package func output(from offset: Int) -> [UInt8] { state.withLock { Array($0.output.dropFirst(offset)) } }
+    package func output(from offset: Int) -> [UInt8] {
+        state.withLock { Array($0.output[min(offset, $0.output.count)...]) }
+    }
 
     /// Everything written to standard output until the process closed it.
     package func waitForOutput(within deadline: Duration = .seconds(60)) throws -> [UInt8] {

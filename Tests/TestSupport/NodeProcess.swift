@@ -70,12 +70,19 @@ package final class NodeProcess: Sendable {
         String(decoding: FileManager.default.contents(atPath: errorFile.path("stderr")) ?? Data(), as: UTF8.self)
     }
 
+    /// Lines parsed up to now and how many bytes of the output they are: a long log is not parsed again at every look.
+    private let parsed = Mutex((lines: [LogLine](), bytes: 0))
+
     /// Every complete line that the node has logged up to now.
     package var logLines: [LogLine] {
-        let output = process.output
-        let end = output.lastIndex(of: UInt8(ascii: "\n")) ?? output.startIndex
-        return output[..<end].split(separator: UInt8(ascii: "\n")).map { line in
-            LogLine(text: String(decoding: line, as: UTF8.self), json: try? RawJSON(line))
+        parsed.withLock { parsed in
+            let output = process.output(from: parsed.bytes)
+            guard let end = output.lastIndex(of: UInt8(ascii: "\n")) else { return parsed.lines }
+            parsed.lines += output[..<end].split(separator: UInt8(ascii: "\n")).map { line in
+                LogLine(text: String(decoding: line, as: UTF8.self), json: try? RawJSON(line))
+            }
+            parsed.bytes += end + 1
+            return parsed.lines
         }
     }
 
@@ -116,12 +123,18 @@ package final class NodeProcess: Sendable {
         }
     }
 
+    /// A client on a connection of its own, which keeps the node alive.
     package func client(timeout: Duration = .seconds(20)) throws -> RPCClient {
-        try RPCClient(port: port(), timeout: timeout)
+        let client = try RPCClient(port: port(), timeout: timeout)
+        client.connection.node = self
+        return client
     }
 
+    /// A connection, which keeps the node alive.
     package func connection(timeout: Duration = .seconds(20)) throws -> RawHTTPConnection {
-        try RawHTTPConnection(port: port(), timeout: timeout)
+        let connection = try RawHTTPConnection(port: port(), timeout: timeout)
+        connection.node = self
+        return connection
     }
 
     /// Sends SIGKILL and waits for the end: what a power cut is to a process.

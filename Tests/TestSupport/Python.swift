@@ -2,10 +2,10 @@
 
 import Foundation
 
-/// Runs scripts with the interpreter in SPYDERCACHE_PYTHON, else `python3`.
+/// Runs scripts with the interpreter in SPYDERCACHE_TEST_PYTHON, else `python3`.
 package enum Python {
     package static var interpreter: String {
-        ProcessInfo.processInfo.environment["SPYDERCACHE_PYTHON"] ?? "python3"
+        ProcessInfo.processInfo.environment["SPYDERCACHE_TEST_PYTHON"] ?? "python3"
     }
 
     /// Runs `script` with `input` on its standard input and returns what it wrote.

@@ -33,6 +33,8 @@ package enum ReceiveFailure: Error, Equatable {
 
 /// A connection to 127.0.0.1; closed on `deinit`. Not to be shared between threads.
 package final class RawHTTPConnection {
+    /// Kept alive with the connection: a node would be killed with the last reference to it.
+    package var node: NodeProcess?
     private let descriptor: Int32
     private var received: [UInt8] = []
     private var position = 0
