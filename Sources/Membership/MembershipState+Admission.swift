@@ -120,7 +120,7 @@ extension MembershipState {
     mutating func viewReceived(_ received: View, inAnswer: Bool, from index: Int, now: Int64) {
         highestNumber = max(highestNumber, received.epoch.number)
         if containsThisRun(received) {
-            if received.epoch > epoch { install(received, isOwn: false, now: now) }
+            if received.epoch > lastEpoch { install(received, isOwn: false, now: now) }
             return
         }
         guard let view else {
@@ -161,8 +161,9 @@ extension MembershipState {
     /// Enters a view. `isOwn`: this node brought it about and sees to it that the others hear of it.
     mutating func install(_ view: View, isOwn: Bool, now: Int64) {
         let previous = self.view
-        precondition(view.epoch > epoch, "an epoch never goes back")
+        precondition(view.epoch > lastEpoch, "an epoch never goes back")
         highestNumber = max(highestNumber, view.epoch.number)
+        lastEpoch = view.epoch
         acceptor.accepted = nil
         acceptor.promised = max(acceptor.promised, view.epoch)
         ballot = nil
@@ -201,6 +202,7 @@ extension MembershipState {
         peers[index].nextHeartbeat = now
         peers[index].withheldUntil = .min
         peers[index].movedOn = false
+        peers[index].isUndecided = false
         guard !peers[index].isMember else { return }
         peers[index].isMember = true
         peers[index].claimedSince = nil

@@ -25,7 +25,7 @@ extension MembershipState {
             if isAvailable(older, now: now) { return }
         }
         let wanted = wantedMembers(after: view, now: now)
-        guard wanted != view.members, !wanted.isEmpty else { return }
+        guard wanted != view.members || isUndecided, !wanted.isEmpty else { return }
         switch settings.partitionRule {
         case .everySide: install(View(epoch: nextEpoch(), members: wanted), isOwn: true, now: now)
         case .majority:
@@ -33,6 +33,11 @@ extension MembershipState {
             guard isQuorum(Set(reachable.map(\.id)), of: view, now: now) else { return }
             startBallot(base: view, now: now)
         }
+    }
+
+    /// Some member accepted a view whose proposer gave up; until that is settled those it leaves out get no grants.
+    private var isUndecided: Bool {
+        acceptor.accepted != nil || peers.contains { $0.isMember && $0.isUndecided && $0.state != .dead }
     }
 
     /// The view's members that are neither dead, gone nor restarted, and behind them the nodes that are joining.
@@ -101,7 +106,7 @@ extension MembershipState {
         switch current.step {
         case .preparing(let adopted):
             let members = adopted?.members ?? wantedMembers(after: current.base, now: now)
-            guard !members.isEmpty, adopted != nil || members != current.base.members else {
+            guard !members.isEmpty, adopted != nil || isUndecided || members != current.base.members else {
                 ballot = nil
                 return
             }
@@ -150,7 +155,7 @@ extension MembershipState {
 
     /// Whether this node, to vote, is where the proposer believes it is; it catches up or helps the proposer to.
     private mutating func isVoter(in base: View, for index: Int, now: Int64) -> Bool {
-        if base.epoch > epoch, containsThisRun(base) { install(base, isOwn: false, now: now) }
+        if base.epoch > lastEpoch, containsThisRun(base) { install(base, isOwn: false, now: now) }
         if let view, base.epoch < view.epoch {
             send(.view(view, inAnswer: true), to: peers[index].identity.address)
         }
@@ -211,10 +216,7 @@ extension MembershipState {
     private mutating func mayAccept(_ view: View, base: View, now: Int64) -> Bool {
         var may = true
         for member in base.members where view.member(member.id) == nil {
-            guard member.id != identity.id else {
-                if case .leaving = phase { continue }
-                return false
-            }
+            // Without this node itself: it ceases to act by accepting.
             guard let index = peerIndex[member.id], peers[index].isMember else { continue }
             if peers[index].state == .left || hasRestarted(peers[index], since: member) { continue }
             peers[index].withheldUntil = now + 2 * settings.failure

@@ -13,10 +13,16 @@ extension MembershipState {
             guard address != identity.address, !peers.contains(where: { $0.identity.address == address }) else {
                 continue
             }
-            send(.heartbeat(Heartbeat(sentAt: now, hearsMajority: hearsMajority, doubted: 0)), to: address)
+            send(.heartbeat(heartbeat(doubting: 0, now: now)), to: address)
         }
         updateLease(now: now)
         advanceMembership(now: now)
+    }
+
+    private func heartbeat(doubting doubted: UInt64, now: Int64) -> Heartbeat {
+        Heartbeat(
+            sentAt: now, hearsMajority: hearsMajority, doubted: doubted, highestNumber: highestNumber,
+            isUndecided: acceptor.accepted != nil)
     }
 
     /// Moves a member through alive, suspect and dead, and sends what it is due.
@@ -33,9 +39,7 @@ extension MembershipState {
         // Who went on purpose comes back by its own heartbeats.
         guard now >= peers[index].nextHeartbeat, peer.isMember || peer.state != .left else { return }
         peers[index].nextHeartbeat = now + interval(peers[index], now: now)
-        send(
-            .heartbeat(Heartbeat(sentAt: now, hearsMajority: hearsMajority, doubted: peers[index].doubted)),
-            to: peer.identity.address)
+        send(.heartbeat(heartbeat(doubting: peers[index].doubted, now: now)), to: peer.identity.address)
         if peers[index].isMember, peers[index].state == .suspect { probe(index, now: now) }
     }
 
@@ -65,6 +69,8 @@ extension MembershipState {
     mutating func heartbeatReceived(_ heartbeat: Heartbeat, from index: Int, now: Int64) {
         noteAlive(index, hears: heartbeat.hearsMajority, now: now)
         refute(heartbeat.doubted)
+        highestNumber = max(highestNumber, heartbeat.highestNumber)
+        peers[index].isUndecided = heartbeat.isUndecided && peers[index].epoch == epoch
         let granted = grants(index, now: now)
         if granted { peers[index].grantedAt = now }
         let reply = HeartbeatReply(

@@ -55,6 +55,8 @@ package struct MembershipState: Sendable {
     var named: Set<String> = []
     /// The incarnation at which this run last began to join; a view with a lower one of this id means an earlier run.
     var joinedFrom: UInt64
+    /// Of the latest view this run was in.
+    var lastEpoch = Epoch.none
     /// Highest epoch number met anywhere.
     var highestNumber: UInt64
     var acceptor = Acceptor()
@@ -100,7 +102,8 @@ package struct MembershipState: Sendable {
     /// Until when this node may act as an owner and take writes unless a later event says otherwise; compare with the clock
     /// read afresh, since the node may have been stopped meanwhile.
     package var actingUntil: Int64 {
-        guard view != nil, resumedAt == nil else { return .min }
+        guard view != nil, resumedAt == nil, acceptor.accepted?.member(identity.id) != nil || acceptor.accepted == nil
+        else { return .min }
         return min(leaseEnd, lastTick + settings.failure)
     }
 

@@ -24,6 +24,8 @@ struct Peer: Sendable {
     var withheldUntil = Int64.min
     /// When the latest heartbeat that it granted was sent to it.
     var leaseFrom = Int64.min / 2
+    /// It accepted a view on top of the current one and does not know whether that was agreed.
+    var isUndecided = false
     /// It is in a later view without this node; set until the next view.
     var movedOn = false
     /// Since when a node at another address claims its id.

@@ -61,11 +61,17 @@ package struct Heartbeat: Sendable, Equatable {
     package var hearsMajority: Bool
     /// The incarnation of the receiver that the sender doubts, 0 for none; the receiver answers with a higher one.
     package var doubted: UInt64
+    /// The highest epoch number the sender has met; the next view's is above it.
+    package var highestNumber: UInt64
+    /// The sender accepted a view that it does not know to be agreed; the coordinator has to settle it.
+    package var isUndecided: Bool
 
-    package init(sentAt: Int64, hearsMajority: Bool, doubted: UInt64) {
+    package init(sentAt: Int64, hearsMajority: Bool, doubted: UInt64, highestNumber: UInt64, isUndecided: Bool) {
         self.sentAt = sentAt
         self.hearsMajority = hearsMajority
         self.doubted = doubted
+        self.highestNumber = highestNumber
+        self.isUndecided = isUndecided
     }
 }
 
