@@ -44,13 +44,24 @@ struct Bucket {
         setAddress(slot, entry.address)
     }
 
-    /// The occupied slots with this fragment, as bits.
+    /// The occupied slots with this fragment, as bits; four fragments are compared at a time.
     @inline(__always) func candidates(_ fragment: UInt16) -> UInt32 {
-        var matches: UInt32 = 0
-        for slot in 0..<Self.slots where self.fragment(slot) == fragment {
-            matches |= 1 << UInt32(truncatingIfNeeded: slot)
-        }
+        let pattern = UInt64(fragment) &* 0x0001_0001_0001_0001
+        let last = UInt64(base.load(fromByteOffset: 16, as: UInt32.self))
+        let matches =
+            Self.zeroLanes(base.load(as: UInt64.self) ^ pattern)
+            | Self.zeroLanes(base.load(fromByteOffset: 8, as: UInt64.self) ^ pattern) << 4
+            | Self.zeroLanes(last ^ pattern) << 8
         return matches & UInt32(occupied)
+    }
+
+    /// Which of a word's four 16-bit lanes are zero, as four bits.
+    @inline(__always) private static func zeroLanes(_ word: UInt64) -> UInt32 {
+        let low: UInt64 = 0x7fff_7fff_7fff_7fff
+        let zero = ~(((word & low) &+ low) | word | low) &>> 15
+        // Bits 0, 16, 32, 48 are gathered at 48...51; the other products fall below or off the end.
+        let gather: UInt64 = 1 &<< 48 | 1 &<< 33 | 1 &<< 18 | 1 &<< 3
+        return UInt32(truncatingIfNeeded: (zero &* gather) &>> 48) & 15
     }
 }
 

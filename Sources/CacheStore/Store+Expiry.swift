@@ -22,8 +22,22 @@ extension Store {
     /// far deadline is approached in steps). nil when nothing expires.
     package var nextExpiryHint: Int64? { wheel.nextDue }
 
+    /// Removes the first entry past its deadline if `steps` units of work find one.
+    mutating func expireFirst(now: Int64, steps: Int) -> Bool {
+        for _ in 0..<steps {
+            switch wheel.step(now: now, in: arena) {
+            case .due(let address):
+                expireEntry(address)
+                return true
+            case .refiled: continue
+            case .idle: return false
+            }
+        }
+        return false
+    }
+
     /// Drops an entry whose deadline has come.
-    mutating func expireEntry(_ address: EntryAddress) {
+    private mutating func expireEntry(_ address: EntryAddress) {
         discard(address, hash: hasher.hash(arena.record(at: address).key))
         counters.expired &+= 1
     }

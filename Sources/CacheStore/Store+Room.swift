@@ -68,18 +68,9 @@ extension Store {
         return arena.append(bytes, to: .fresh)
     }
 
-    /// Drops one entry: one that is past its deadline where a few steps find one, else the policy's victim.
+    /// Drops one entry: one past its deadline where a few steps find one, else the policy's victim; false when empty.
     private mutating func evictOne(now: Int64) -> Bool {
-        for _ in 0..<16 {
-            switch wheel.step(now: now, in: arena) {
-            case .due(let address):
-                expireEntry(address)
-                return true
-            case .refiled: continue
-            case .idle: break
-            }
-            break
-        }
+        if expireFirst(now: now, steps: 16) { return true }
         guard let victim = policy.victim(in: arena) else { return false }
         let record = arena.record(at: victim)
         if record.isExpired(at: now) {

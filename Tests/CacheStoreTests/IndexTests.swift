@@ -60,7 +60,7 @@ import Testing
     @Test(arguments: [0xffff_ffff_ffff, 0x3fff_ffff_f00f] as [UInt64])
     func theIndexGrowsFromNothingAndFindsEverything(keptBits: UInt64) {
         var store = makeStore(limitBytes: 128 << 20, keptBits: keptBits)
-        let count = 60_000
+        let count = 30_000
         for number in 0..<count {
             if store.put("key-\(number)", [1, 2, 3]) != .stored { Issue.record("put \(number)") }
             if number % 7 == 0 { #expect(store.remove("key-\(number / 2)") != .versionMismatch(version: 0)) }
@@ -83,8 +83,8 @@ import Testing
 
     @Test func aPageOfTheIndexIsThreeQuartersFullWithManyEntries() {
         var store = makeStore(limitBytes: 256 << 20)
-        for number in 0..<200_000 { store.put("key-\(number)", [1]) }
-        let bytesPerEntry = Double(store.index.pageCount * HashIndex.pageBytes) / 200_000
+        for number in 0..<100_000 { store.put("key-\(number)", [1]) }
+        let bytesPerEntry = Double(store.index.pageCount * HashIndex.pageBytes) / 100_000
         #expect(bytesPerEntry < 8.6)
     }
 }

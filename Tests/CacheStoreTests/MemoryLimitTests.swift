@@ -42,7 +42,7 @@ import Testing
         var store = makeStore(limitBytes: limit)
         var versions: [String: (version: UInt64, count: Int)] = [:]
         var now: Int64 = 0
-        for step in 0..<120_000 {
+        for step in 0..<80_000 {
             let version = UInt64(step + 1)
             let key = "key-\(random.below(9000))"
             now += Int64(random.below(3))
@@ -75,10 +75,10 @@ import Testing
     }
 
     @Test func deadSpaceStaysSmallBelowTheLimitToo() {
-        var store = makeStore(limitBytes: 256 << 20)
+        var store = makeStore(limitBytes: 64 << 20)
         var random = SeededGenerator(seed: 33)
-        for step in 0..<300_000 {
-            let key = "key-\(random.below(5000))"
+        for step in 0..<60_000 {
+            let key = "key-\(random.below(2000))"
             store.put(key, [UInt8](repeating: UInt8(truncatingIfNeeded: step), count: 100 + random.below(3000)))
         }
         let memory = store.memory
@@ -120,18 +120,18 @@ import Testing
     }
 
     @Test func loweringTheLimitEvictsDownToItAndRaisingItGivesRoom() {
-        var store = makeStore(limitBytes: 32 << 20)
-        for number in 0..<100_000 { store.put("k\(number)", content("k\(number)", 1, count: 180)) }
+        var store = makeStore(limitBytes: 16 << 20)
+        for number in 0..<50_000 { store.put("k\(number)", content("k\(number)", 1, count: 180)) }
         #expect(store.counters.evictions == 0)
-        #expect(store.setLimit(bytes: 12 << 20, now: 0) == true)
-        #expect(store.memory.footprintBytes <= 12 << 20)
-        #expect(store.counters.evictions > 0 && store.count > 20_000)
-        #expect(store.peek("k99999")?.value == content("k99999", 1, count: 180))
+        #expect(store.setLimit(bytes: 6 << 20, now: 0) == true)
+        #expect(store.memory.footprintBytes <= 6 << 20)
+        #expect(store.counters.evictions > 0 && store.count > 10_000)
+        #expect(store.peek("k49999")?.value == content("k49999", 1, count: 180))
         store.checkInvariants()
         #expect(store.setLimit(bytes: 64 << 20, now: 0) == true)
         let evictions = store.counters.evictions
-        for number in 0..<100_000 { store.put("k\(number)", content("k\(number)", 2, count: 180)) }
+        for number in 0..<50_000 { store.put("k\(number)", content("k\(number)", 2, count: 180)) }
         #expect(store.counters.evictions == evictions)
-        #expect(store.count == 100_000)
+        #expect(store.count == 50_000)
     }
 }
