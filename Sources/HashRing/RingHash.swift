@@ -2,8 +2,8 @@
 // doc/xxhash_spec.md, XXH64 algorithm description). Public and unseeded on purpose: every node, client and script must
 // come to the same owner. Not a defence against chosen keys; the store's own tables use a keyed hash for that.
 //
-// Chosen for its published check values, 64-bit positions and about 4 ns for a short key; MD5 (ketama) costs fifty times
-// that, and FNV-1a spreads short ids that differ in the last byte badly.
+// Chosen for its published check values, its 64-bit positions and its speed: about 15 ns for a key of 20 bytes. A look-up
+// with it takes 45, 72 and 86 ns at 10, 100 and 1,000 members (measured on a busy machine).
 
 /// XXH64 of bytes; the position of a key is its hash under seed 0.
 package enum RingHash {

@@ -1,4 +1,4 @@
-// Coming and going: who is let in, what happens when views meet, leaving, and refusals.
+// Coming and going: whose messages count, joining, leaving, and refusals.
 
 extension MembershipState {
     /// Checks a message's sender and finds its record; nil when the message is of no further use.
@@ -16,6 +16,7 @@ extension MembershipState {
             refuse(sender, .otherProtocol(expected: membershipProtocolVersion), now: now)
             return nil
         }
+        guard message.isWithinLimits else { return nil }
         guard sender.id != identity.id else {
             // The later of two starting nodes goes, and anyone before a member does.
             let isOurs = view != nil || identity.incarnation < sender.incarnation
@@ -95,135 +96,6 @@ extension MembershipState {
         }
     }
 
-    /// The lowest of the joining nodes in touch forms the first view once all seeds are there or a failure time has passed.
-    mutating func considerFirstView(now: Int64) {
-        guard case .joining(let since, let isFresh) = phase else { return }
-        let members = wantedMembers(after: .none, now: now)
-        guard members.first?.id == identity.id else { return }
-        let formed = peers.contains { $0.epoch != .none && now - $0.lastContact < settings.failure }
-        guard !formed, members.count > settings.seeds.count || now - since >= settings.failure else { return }
-        switch settings.partitionRule {
-        case .everySide:
-            guard isFresh || now - since >= 2 * settings.failure || settings.seeds.isEmpty else { return }
-            install(View(epoch: nextEpoch(), members: members), isOwn: true, now: now)
-        case .majority:
-            guard isFresh, isQuorum(Set(members.map(\.id)), of: .none, now: now) else { return }
-            startBallot(base: .none, now: now)
-        }
-    }
-
-    /// Whether the view means this run of this node, not an earlier one or one before it was expelled.
-    func containsThisRun(_ view: View) -> Bool {
-        view.member(identity.id).map { $0.incarnation >= joinedFrom } ?? false
-    }
-
-    mutating func viewReceived(_ received: View, inAnswer: Bool, from index: Int, now: Int64) {
-        highestNumber = max(highestNumber, received.epoch.number)
-        if containsThisRun(received) {
-            if received.epoch > lastEpoch { install(received, isOwn: false, now: now) }
-            return
-        }
-        guard let view else {
-            for member in received.members where peerIndex[member.id] == nil && member.id != identity.id {
-                learn(member)
-            }
-            return
-        }
-        guard view.epoch != received.epoch, inAnswer else { return }
-        if case .leaving = phase {
-            if received.epoch > view.epoch { finishLeaving() }
-            return
-        }
-        if isReplaced(view, by: received) {
-            actions.append(.expelled(by: received))
-            beginJoining(after: received.member(identity.id)?.incarnation ?? 0, now: now)
-            for member in received.members where peerIndex[member.id] == nil && member.id != identity.id {
-                learn(member)
-            }
-        } else if peers[index].isMember, received.epoch > view.epoch {
-            peers[index].movedOn = true
-            nextSweep = now
-        }
-    }
-
-    /// Whether this node gives up its view for one without it. Under the majority rule the later one was agreed after the
-    /// other; else the larger side stays, so that one lost node does not dissolve a cluster. Members that the other view has
-    /// taken over do not count for this one.
-    private func isReplaced(_ view: View, by other: View) -> Bool {
-        switch settings.partitionRule {
-        case .majority: return other.epoch > view.epoch
-        case .everySide:
-            let own = view.members.count { other.member($0.id) == nil }
-            return other.members.count != own ? other.members.count > own : other.epoch > view.epoch
-        }
-    }
-
-    /// Enters a view. `isOwn`: this node brought it about and sees to it that the others hear of it.
-    mutating func install(_ view: View, isOwn: Bool, now: Int64) {
-        let previous = self.view
-        precondition(view.epoch > lastEpoch, "an epoch never goes back")
-        highestNumber = max(highestNumber, view.epoch.number)
-        lastEpoch = view.epoch
-        acceptor.accepted = nil
-        acceptor.promised = max(acceptor.promised, view.epoch)
-        ballot = nil
-        let isMember = view.member(identity.id) != nil
-        var seen: Set<MemberID> = []
-        for member in view.members where member.id != identity.id {
-            seen.insert(member.id)
-            learn(member)
-        }
-        for index in peers.indices where peers[index].isMember && !seen.contains(peers[index].identity.id) {
-            peers[index].isMember = false
-            if peers[index].state != .left { become(.dead, index) }
-            if isOwn { send(.view(view, inAnswer: true), to: peers[index].identity.address) }
-        }
-        guard isMember else {
-            finishLeaving()
-            return
-        }
-        if case .leaving(_, let deadline) = phase {
-            phase = .leaving(view, deadline: deadline)
-        } else {
-            phase = .member(view)
-        }
-        for index in peers.indices where seen.contains(peers[index].identity.id) { enroll(index, now: now) }
-        confirmUntil = isOwn ? now + settings.failure : .min
-        updateLease(now: now)
-        actions.append(.viewInstalled(view, previous: previous))
-        nextSweep = now
-        if isOwn {
-            for peer in peers where peer.isMember { send(.view(view, inAnswer: false), to: peer.identity.address) }
-        }
-    }
-
-    /// A peer of the new view; one that was not in the old starts with a clean slate.
-    private mutating func enroll(_ index: Int, now: Int64) {
-        peers[index].nextHeartbeat = now
-        peers[index].withheldUntil = .min
-        peers[index].movedOn = false
-        peers[index].isUndecided = false
-        guard !peers[index].isMember else { return }
-        peers[index].isMember = true
-        peers[index].claimedSince = nil
-        peers[index].lastHeard = max(peers[index].lastHeard, now)
-        peers[index].lastContact = max(peers[index].lastContact, now)
-        peers[index].leaseFrom = .min / 2
-        become(.alive, index)
-    }
-
-    /// Takes note of a member that a view names; a later run replaces an earlier one.
-    private mutating func learn(_ member: MemberIdentity) {
-        guard let index = peerIndex[member.id] else {
-            peerIndex[member.id] = peers.count
-            peers.append(Peer(identity: member, heardAt: nil))
-            return
-        }
-        guard member.incarnation > peers[index].identity.incarnation else { return }
-        peers[index].identity = member
-        peers[index].isMember = false
-    }
-
     mutating func beginJoining(after incarnation: UInt64, now: Int64) {
         identity.incarnation = max(identity.incarnation, incarnation) + 1
         joinedFrom = identity.incarnation
@@ -261,7 +133,7 @@ extension MembershipState {
         for peer in peers where peer.isMember && peer.state != .dead { send(.leave, to: peer.identity.address) }
     }
 
-    private mutating func finishLeaving() {
+    mutating func finishLeaving() {
         phase = .left
         ballot = nil
         leaseEnd = .min
