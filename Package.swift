@@ -30,6 +30,7 @@ let package = Package(
         .target(name: "JSONRPC", swiftSettings: strict),
         .target(name: "Configuration", swiftSettings: strict),
         .target(name: "HashRing", swiftSettings: strict),
+        .target(name: "Membership", swiftSettings: strict),
         .target(name: "CacheStore", swiftSettings: strict),
         .target(name: "Journal", dependencies: ["CZlib"], swiftSettings: strict),
         // zlib of the system: the format of stored values and sealed segments is deflate by design.
@@ -41,7 +42,6 @@ let package = Package(
                 "JSONRPC", "Configuration", "CacheStore", "Journal", "Compression",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -75,6 +75,7 @@ let package = Package(
         .testTarget(name: "JSONRPCTests", dependencies: ["JSONRPC", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "HashRingTests", dependencies: ["HashRing", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "MembershipTests", dependencies: ["Membership", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "CacheStoreTests", dependencies: ["CacheStore", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "CompressionTests", dependencies: ["Compression", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "JournalTests", dependencies: ["Journal", "CZlib", "TestSupport"], swiftSettings: strict),

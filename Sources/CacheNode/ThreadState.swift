@@ -36,6 +36,17 @@ final class ThreadState {
         keyBuffer.deallocate()
     }
 
+    /// Monotonic time as last read on this thread: once a read and once a request, not wherever a time is wanted.
+    private(set) var lastNanoseconds: Int64 = 0
+    var lastMilliseconds: Int64 { lastNanoseconds / 1_000_000 }
+
+    /// Reads the clock; monotonic milliseconds.
+    @discardableResult
+    func readClock() -> Int64 {
+        lastNanoseconds = NodeClock.monotonicNanoseconds()
+        return lastMilliseconds
+    }
+
     /// Memory for the next reply: that of an earlier one, when the socket has taken it.
     func takeReplyBuffer() -> ByteBuffer {
         var buffer = ByteBuffer()

@@ -29,11 +29,15 @@ final class WorkerPool: Sendable {
     /// Runs `job` on one of the threads.
     func run(_ job: @escaping @Sendable (ThreadState) -> Void) {
         group.next().execute {
-            if let state = self.state.currentValue { return job(state) }
+            if let state = self.state.currentValue {
+                state.readClock()
+                return job(state)
+            }
             guard let node = self.node.withLock({ $0 }) else { return }
             do {
                 let state = try ThreadState(node: node)
                 self.state.currentValue = state
+                state.readClock()
                 job(state)
             } catch {
                 // zlib could not get 300 KiB: the job's connection times out, and the log says why.

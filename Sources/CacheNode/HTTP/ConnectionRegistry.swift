@@ -5,9 +5,11 @@ import NIOCore
 final class ConnectionRegistry {
     private var connections: [HTTPConnectionHandler] = []
     private var parked: [HTTPConnectionHandler] = []
-    /// Set when the loop is running; asks the journal for a commit once a loop tick.
-    var onFirstParked: () -> Void = {}
-    private var isCommitRequested = false
+    private var flushable: [HTTPConnectionHandler] = []
+    /// Set when the loop is running: has `endOfTick` called once this tick's reads are done.
+    var onWork: () -> Void = {}
+    private var isTickEndScheduled = false
+    private var isCommitWanted = false
 
     var count: Int { connections.count }
     var hasParked: Bool { !parked.isEmpty }
@@ -38,15 +40,37 @@ final class ConnectionRegistry {
         requestCommit()
     }
 
-    private func requestCommit() {
-        guard !isCommitRequested else { return }
-        isCommitRequested = true
-        onFirstParked()
+    /// Notes a connection with replies to send.
+    func scheduleFlush(_ connection: HTTPConnectionHandler) {
+        flushable.append(connection)
+        scheduleTickEnd()
     }
 
-    /// The commit that `onFirstParked` asked for has been passed on; the next parked reply asks again.
-    func commitRequested() {
-        isCommitRequested = false
+    private func requestCommit() {
+        isCommitWanted = true
+        scheduleTickEnd()
+    }
+
+    private func scheduleTickEnd() {
+        guard !isTickEndScheduled else { return }
+        isTickEndScheduled = true
+        onWork()
+    }
+
+    /// The reads of a tick are done: sends all replies. Returns whether some of them wait for the journal now.
+    func endOfTick() -> Bool {
+        isTickEndScheduled = false
+        var ready: [HTTPConnectionHandler] = []
+        swap(&ready, &flushable)
+        for connection in ready {
+            connection.isFlushScheduled = false
+            connection.flushOutput()
+            connection.proceed()
+        }
+        ready.removeAll(keepingCapacity: true)
+        if flushable.isEmpty { swap(&ready, &flushable) }
+        defer { isCommitWanted = false }
+        return isCommitWanted
     }
 
     /// Sends every reply that the journal has made safe.
@@ -124,7 +148,7 @@ extension HTTPConnectionHandler {
             guard now - since > timeouts.headerMilliseconds else { return nil }
             timedOut()
             return CutOff(phase: "header", limitMilliseconds: timeouts.headerMilliseconds)
-        case .collecting(_, _, _, let since), .discarding(let since):
+        case .body(_, _, _, let since):
             guard now - since > timeouts.bodyMilliseconds else { return nil }
             timedOut()
             return CutOff(phase: "body", limitMilliseconds: timeouts.bodyMilliseconds)
@@ -139,8 +163,8 @@ extension HTTPConnectionHandler {
     /// The node is stopping: an idle connection closes now, a busy one after its reply.
     func drain() {
         switch phase {
-        case .idle where parked.isEmpty: context?.close(promise: nil)
-        case .idle, .head, .collecting, .discarding, .executing, .lingering, .closed: break
+        case .idle where parked.isEmpty && output.isEmpty: context?.close(promise: nil)
+        case .idle, .head, .body, .executing, .lingering, .closed: break
         }
     }
 }

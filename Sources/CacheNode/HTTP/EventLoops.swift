@@ -34,8 +34,8 @@ final class EventLoops: Sendable {
                 let state = try ThreadState(node: node)
                 self.state.currentValue = state
                 let bound = NIOLoopBound(state, eventLoop: loop)
-                state.connections.onFirstParked = {
-                    loop.execute { self.commit(bound.value, waiting, node) }
+                state.connections.onWork = {
+                    loop.execute { self.endOfTick(bound.value, waiting, node) }
                 }
                 let interval = TimeAmount.milliseconds(timeouts.sweepMilliseconds)
                 loop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
@@ -50,9 +50,10 @@ final class EventLoops: Sendable {
         }
     }
 
-    /// Once a loop tick in which replies were parked: wakes the journal, then looks whether it was faster.
-    private func commit(_ state: ThreadState, _ waiting: Waiting, _ node: NodeCore) {
-        state.connections.commitRequested()
+    /// Once a loop tick in which replies were made: sends them; when some were parked, wakes the journal and then looks
+    /// whether it was faster.
+    private func endOfTick(_ state: ThreadState, _ waiting: Waiting, _ node: NodeCore) {
+        guard state.connections.endOfTick() else { return }
         node.storage.journal?.requestCommit()
         release(state, waiting, node)
     }

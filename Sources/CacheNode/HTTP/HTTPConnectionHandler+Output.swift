@@ -34,13 +34,27 @@ struct PendingOutput {
     }
 }
 
+/// Replies that wait for the journal.
+struct Parked {
+    var output: PendingOutput
+    var closes: Bool
+}
+
 extension HTTPConnectionHandler {
     /// Replies of this size or more are counted as buffers until the socket has taken them.
     private static let countedReplyBytes = 64 * 1024
 
-    /// Sends the replies of this read cycle, or parks them behind the journal.
+    /// Sees to it that replies leave at the end of the loop's tick, together with those of other connections: a client
+    /// that waits on many of them is woken once (measured: a quarter of the server's time a request).
+    func scheduleFlush() {
+        guard !output.isEmpty, !isFlushScheduled else { return }
+        isFlushScheduled = true
+        thread.connections.scheduleFlush(self)
+    }
+
+    /// Sends the replies that are ready, or parks them behind the journal.
     func flushOutput() {
-        guard !output.isEmpty else { return }
+        guard !output.isEmpty, context != nil else { return }
         var ready = PendingOutput()
         swap(&ready, &output)
         if parked.isEmpty && ready.sequence <= node.storage.watermark {
@@ -60,8 +74,7 @@ extension HTTPConnectionHandler {
             if first.closes { return finishClosing() }
         }
         if parked.isEmpty && isClosing { return finishClosing() }
-        handleQueued()
-        resumeReading()
+        proceed()
     }
 
     /// The journal has failed: nothing above `watermark` is safe. The requests behind those replies are answered again,
@@ -81,8 +94,7 @@ extension HTTPConnectionHandler {
             write(replacement.bytes)
         }
         if isClosing { return finishClosing() }
-        handleQueued()
-        resumeReading()
+        proceed()
     }
 
     /// Writes and flushes; large buffers are counted until the socket has taken them.

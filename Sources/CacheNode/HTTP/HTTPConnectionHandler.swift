@@ -1,38 +1,38 @@
 // One client connection: collects requests, keeps replies in order, parks those that wait for the journal, and cuts off
 // whoever is slow. Confined to its event loop. What a request means is RequestProcessor's business.
 //
-//     bytes ─▶ HTTPRequestDecoder ─▶ phase: idle ▶ head ▶ collecting ▶ (executing on a worker) ▶ idle …
-//     replies of one read cycle ─▶ output ─┬─▶ socket, one write               nothing in it waits
-//                                          └─▶ parked ─▶ socket in order       when the watermark reaches its sequence
+//     bytes ─▶ inbound ─▶ phase: idle ▶ head ▶ body ▶ (executing on a worker) ▶ idle …
+//     replies ─▶ output ─┬─▶ socket at the end of the loop's tick, one write        nothing in it waits
+//                        └─▶ parked ─▶ socket in order                              when the watermark reaches its sequence
+//
+// Bounds: `inbound` holds at most what one read brought beyond the request under way, as reading stops while requests wait;
+// a body grows up to `maxBodyBytes` and is reserved in the memory budget from 64 KiB up; replies wait up to about 1 MiB.
 
 import JSONRPC
 import NIOCore
-import NIOHTTP1
 
 final class HTTPConnectionHandler: ChannelDuplexHandler {
-    typealias InboundIn = HTTPServerRequestPart
+    typealias InboundIn = ByteBuffer
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
+
+    /// How the end of a body is found.
+    enum BodyFraming {
+        case length(Int)
+        case chunked(ChunkedDecoder)
+    }
 
     /// Where the connection is in reading requests. Times are monotonic milliseconds.
     enum Phase {
         case idle(since: Int64)
         /// The first bytes of a head have come.
         case head(since: Int64)
-        case collecting(RequestFacts, body: ByteBuffer, reservedBytes: Int, since: Int64)
-        /// The rest of a request that was refused already.
-        case discarding(since: Int64)
+        case body(RequestFacts, BodyFraming, reservedBytes: Int, since: Int64)
         case executing
         /// The last reply is on its way or sent; input is thrown away so that the client can read the reply before the
         /// connection is reset (RFC 9112 section 9.6).
         case lingering(since: Int64)
         case closed
-    }
-
-    /// Replies that wait for the journal.
-    struct Parked {
-        var output: PendingOutput
-        var closes: Bool
     }
 
     let processor: RequestProcessor
@@ -42,12 +42,17 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     var context: ChannelHandlerContext?
     /// Place in the registry.
     var registryIndex = -1
-    /// Replies of this read cycle.
+    /// Bytes that have come and are not yet part of a request.
+    private var inbound = ByteBuffer()
+    /// How far `inbound` has been searched for the end of a head.
+    private var scannedBytes = 0
+    /// A chunked body so far; a body of known length stays in `inbound` until it is whole.
+    private var chunks = ByteBuffer()
+    /// Replies that leave at the end of the tick.
     var output = PendingOutput()
+    var isFlushScheduled = false
     var parked = CircularBuffer<Parked>(initialCapacity: 0)
     var isInParkedList = false
-    /// Parts that came while a worker had a request.
-    private var queuedParts = CircularBuffer<HTTPServerRequestPart>(initialCapacity: 0)
     private var wantsRead = false
     private(set) var inputClosed = false
     /// A reply without keep-alive has been produced: nothing is read after it.
@@ -56,14 +61,16 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     var unwritableSince: Int64?
 
     /// Replies of one connection may wait, for the journal or for the client, up to about this size.
-    private static let maxParkedBytes = 1 << 20
+    private static let maxWaitingBytes = 1 << 20
+    /// Bodies smaller than this are covered by what a connection costs anyway.
+    private static let countedBodyBytes = 64 * 1024
     static let lingerMilliseconds: Int64 = 1000
 
     init(node: NodeCore, thread: ThreadState) {
         self.node = node
         self.thread = thread
         processor = RequestProcessor(node: node)
-        phase = .idle(since: NodeClock.monotonicMilliseconds())
+        phase = .idle(since: thread.readClock())
     }
 
     // MARK: Life of the channel
@@ -75,8 +82,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
-        releaseReservation()
-        phase = .closed
+        ended()
         parked.removeAll()
         thread.connections.remove(self)
         node.budget.connectionClosed()
@@ -88,32 +94,29 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
         context.fireChannelActive()
         guard node.budget.openConnections > node.configuration.limits.maxConnections else { return }
         node.refusals.connectionRefused(node)
-        refuse(.unavailable, .busy, "too many connections", nil)
+        refuse(.unavailable, .busy, "too many connections")
         flushOutput()
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        releaseReservation()
-        phase = .closed
+        ended()
         context.fireChannelInactive()
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        guard error is HTTPParserError else { return context.close(promise: nil) }
-        guard !isClosing else { return }
-        var status = ResponseStatus.badRequest
-        if case .headerOverflow? = error as? HTTPParserError { status = .headerTooLarge }
-        refuse(status, .invalidRequest, "malformed HTTP request", nil)
-        flushOutput()
+        context.close(promise: nil)
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case ChannelEvent.inputClosed? = event as? ChannelEvent {
             inputClosed = true
-            isClosing = true
             switch phase {
-            case .executing, .closed: break
-            case .idle, .head, .collecting, .discarding, .lingering:
+            case .executing, .closed:
+                isClosing = true
+            case .idle, .head, .body, .lingering:
+                advance()
+                if case .executing = phase { break }
+                isClosing = true
                 flushOutput()
                 if parked.isEmpty { finishClosing() }
             }
@@ -121,39 +124,55 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
         context.fireUserInboundEventTriggered(event)
     }
 
+    private func ended() {
+        if case .body(_, _, let reservedBytes, _) = phase, reservedBytes > 0 {
+            node.budget.release(bytes: reservedBytes)
+        }
+        phase = .closed
+    }
+
     // MARK: Reading
 
-    /// Called by the handler in front of the decoder for every chunk of bytes.
-    func bytesArrived(_ count: Int) {
-        thread.counters.bytesRead.add(count)
-        if case .idle = phase { phase = .head(since: NodeClock.monotonicMilliseconds()) }
-    }
-
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let part = unwrapInboundIn(data)
-        guard queuedParts.isEmpty, canHandle else { return queuedParts.append(part) }
-        handle(part)
+        var bytes = unwrapInboundIn(data)
+        thread.counters.bytesRead.add(bytes.readableBytes)
+        if case .lingering = phase { return }
+        if inbound.readableBytes == 0 {
+            inbound = bytes
+        } else {
+            reserveInbound(for: bytes.readableBytes)
+            inbound.writeBuffer(&bytes)
+        }
+        advance()
     }
 
-    func channelReadComplete(context: ChannelHandlerContext) {
-        handleQueued()
-        context.fireChannelReadComplete()
+    /// Grows towards an announced body by doubling: an announcement alone costs no memory.
+    private func reserveInbound(for count: Int) {
+        let needed = inbound.readableBytes + count
+        guard case .body(_, .length(let length), _, _) = phase, needed > inbound.writableBytes + inbound.readableBytes
+        else {
+            return
+        }
+        inbound.reserveCapacity(min(max(length, needed), 2 * needed))
     }
 
     func read(context: ChannelHandlerContext) {
-        guard canRead(context) else { return wantsRead = true }
+        guard canHandle else { return wantsRead = true }
         context.read()
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        unwritableSince = context.channel.isWritable ? nil : NodeClock.monotonicMilliseconds()
-        handleQueued()
-        resumeReading()
+        unwritableSince = context.channel.isWritable ? nil : thread.readClock()
+        proceed()
         context.fireChannelWritabilityChanged()
     }
 
-    private func canRead(_ context: ChannelHandlerContext) -> Bool {
-        queuedParts.isEmpty && canHandle
+    /// Goes on after something that held the connection back: answers what has come, then reads more.
+    func proceed() {
+        advance()
+        guard wantsRead, canHandle, let context else { return }
+        wantsRead = false
+        context.read()
     }
 
     /// Whether the next request may be answered: no worker has one, and the client takes its replies. Else requests that
@@ -161,109 +180,112 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     private var canHandle: Bool {
         if case .executing = phase { return false }
         guard let context, context.channel.isWritable else { return false }
-        let unsent = parked.reduce(output.bytes.readableBytes) { $0 + $1.output.bytes.readableBytes }
-        return unsent < Self.maxParkedBytes
+        let waiting = parked.reduce(output.bytes.readableBytes) { $0 + $1.output.bytes.readableBytes }
+        return waiting < Self.maxWaitingBytes
     }
 
-    /// Sends what is ready and answers what waits in the queue, as long as the client takes it.
-    func handleQueued() {
-        flushOutput()
-        while !queuedParts.isEmpty && canHandle {
-            handle(queuedParts.removeFirst())
-            if !canHandle || queuedParts.isEmpty { flushOutput() }
+    /// Takes requests out of `inbound` as long as they are whole and may be answered.
+    private func advance() {
+        do throws(HTTPParseError) {
+            while canHandle, try step() {}
+        } catch {
+            refuse(error.status, .invalidRequest, error.reason)
+        }
+        if inbound.readableBytes == 0 { inbound = ByteBuffer() }
+        scheduleFlush()
+    }
+
+    /// One step of reading; false when more bytes must come first.
+    private func step() throws(HTTPParseError) -> Bool {
+        switch phase {
+        case .idle, .head:
+            guard inbound.readableBytes > 0 else { return false }
+            return try readHead()
+        case .body(let facts, let framing, let reservedBytes, let since):
+            return try readBody(facts, framing, reservedBytes, since)
+        case .executing, .lingering, .closed:
+            return false
         }
     }
 
-    func resumeReading() {
-        guard wantsRead, let context, canRead(context) else { return }
-        wantsRead = false
-        context.read()
-    }
-
-    private func handle(_ part: HTTPServerRequestPart) {
-        switch (phase, part) {
-        case (.lingering, _), (.closed, _):
-            break
-        case (_, .head(let head)):
-            begin(RequestFacts(head))
-        case (.collecting, .body(let chunk)):
-            collect(chunk)
-        case (.collecting(let facts, let body, let reservedBytes, _), .end):
-            phase = .idle(since: NodeClock.monotonicMilliseconds())
-            execute(CompleteRequest(facts: facts, body: body, remote: remote), reservedBytes: reservedBytes)
-        case (.discarding, .end):
-            phase = .idle(since: NodeClock.monotonicMilliseconds())
-        case (_, .body), (_, .end):
-            break
+    private func readHead() throws(HTTPParseError) -> Bool {
+        let now = thread.readClock()
+        let read = try inbound.withReadableBytes { bytes throws(HTTPParseError) in
+            try HTTPRequestParser.parseHead(bytes, scanned: &scannedBytes)
         }
+        guard let (facts, headBytes) = read else {
+            if case .idle = phase { phase = .head(since: now) }
+            return false
+        }
+        inbound.moveReaderIndex(forwardBy: headBytes)
+        begin(facts, now)
+        return true
     }
 
     /// A head has come: refuse what can be refused now, before a large body is sent.
-    private func begin(_ facts: RequestFacts) {
+    private func begin(_ facts: RequestFacts, _ now: Int64) {
         let limit = node.limits.maxBodyBytes
-        if !facts.isHTTP10 && facts.hosts != 1 {
-            return refuse(.badRequest, .invalidRequest, "exactly one Host field is required", nil)
-        }
-        if facts.isChunked && facts.contentLength != nil {
-            return refuse(.badRequest, .invalidRequest, "both Content-Length and Transfer-Encoding", nil)
-        }
-        if let length = facts.contentLength, length > limit {
-            return refuse(.contentTooLarge, .requestTooLarge, "the body is too large", nil, limit: limit)
-        }
         let length = facts.contentLength ?? 0
+        guard length <= limit else {
+            return refuse(.contentTooLarge, .requestTooLarge, "the body is too large", limit: limit)
+        }
+        if inbound.readableBytes >= length && !facts.isChunked && node.budget.hasRoom {
+            // The usual case: the whole request came in one read.
+            return execute(facts, inbound.readSlice(length: length) ?? ByteBuffer(), reservedBytes: 0)
+        }
         let reservedBytes = length >= Self.countedBodyBytes ? length : 0
-        guard node.budget.bufferBytes <= node.budget.bufferLimitBytes,
+        guard node.budget.hasRoom || facts.method != .post,
             reservedBytes == 0 || node.budget.reserve(bytes: reservedBytes)
         else {
-            return refuse(.unavailable, .busy, "too many bytes in flight", nil)
+            return refuse(.unavailable, .busy, "too many bytes in flight")
         }
         if facts.expectsContinue && facts.hasBody && !facts.isHTTP10 {
             flushOutput()
             write(ByteBuffer(staticString: "HTTP/1.1 100 Continue\r\n\r\n"))
         }
-        phase = .collecting(
-            facts, body: ByteBuffer(), reservedBytes: reservedBytes, since: NodeClock.monotonicMilliseconds())
+        let framing: BodyFraming = facts.isChunked ? .chunked(ChunkedDecoder()) : .length(length)
+        phase = .body(facts, framing, reservedBytes: reservedBytes, since: now)
     }
 
-    /// Bodies smaller than this are covered by what a connection costs anyway.
-    private static let countedBodyBytes = 64 * 1024
-
-    private func collect(_ chunk: ByteBuffer) {
-        guard case .collecting(let facts, var body, var reservedBytes, let since) = phase else { return }
-        phase = .closed  // so that the buffer is held once and grows in place
-        if body.readableBytes == 0 {
-            body = chunk
-        } else {
-            if let length = facts.contentLength, body.capacity < length {
-                // Grow by doubling towards the announced length: an announcement alone costs no memory.
-                body.reserveCapacity(min(length, max(2 * (body.readableBytes + chunk.readableBytes), 64 * 1024)))
+    private func readBody(
+        _ facts: RequestFacts, _ framing: BodyFraming, _ reservedBytes: Int, _ since: Int64
+    ) throws(HTTPParseError) -> Bool {
+        switch framing {
+        case .length(let length):
+            guard let body = inbound.readSlice(length: length) else { return false }
+            execute(facts, body, reservedBytes: reservedBytes)
+            return true
+        case .chunked(var decoder):
+            let isWhole = try decoder.decode(&inbound, into: &chunks)
+            var reserved = reservedBytes
+            phase = .body(facts, .chunked(decoder), reservedBytes: reserved, since: since)
+            guard chunks.readableBytes <= node.limits.maxBodyBytes else {
+                refuse(.contentTooLarge, .requestTooLarge, "the body is too large", limit: node.limits.maxBodyBytes)
+                return false
             }
-            body.writeImmutableBuffer(chunk)
-        }
-        if body.readableBytes > node.limits.maxBodyBytes {
-            phase = .collecting(facts, body: ByteBuffer(), reservedBytes: reservedBytes, since: since)
-            return refuse(
-                .contentTooLarge, .requestTooLarge, "the body is too large", nil, limit: node.limits.maxBodyBytes)
-        }
-        let wanted = body.readableBytes >= Self.countedBodyBytes ? body.readableBytes : 0
-        if wanted > reservedBytes {
-            guard node.budget.reserve(bytes: wanted - reservedBytes) else {
-                phase = .collecting(facts, body: ByteBuffer(), reservedBytes: reservedBytes, since: since)
-                return refuse(.unavailable, .busy, "too many bytes in flight", nil)
+            if chunks.readableBytes >= max(Self.countedBodyBytes, reserved) {
+                // Reserved ahead by doubling, so that a body in small chunks does not ask for each.
+                let wanted = 2 * chunks.readableBytes
+                guard node.budget.reserve(bytes: wanted - reserved) else {
+                    refuse(.unavailable, .busy, "too many bytes in flight")
+                    return false
+                }
+                reserved = wanted
+                phase = .body(facts, .chunked(decoder), reservedBytes: reserved, since: since)
             }
-            reservedBytes = wanted
+            guard isWhole else { return false }
+            let body = chunks
+            chunks = ByteBuffer()
+            execute(facts, body, reservedBytes: reserved)
+            return true
         }
-        phase = .collecting(facts, body: body, reservedBytes: reservedBytes, since: since)
-    }
-
-    func releaseReservation() {
-        guard case .collecting(_, _, let reservedBytes, _) = phase, reservedBytes > 0 else { return }
-        node.budget.release(bytes: reservedBytes)
     }
 
     // MARK: Answering
 
-    private func execute(_ request: consuming CompleteRequest, reservedBytes: Int) {
+    private func execute(_ facts: RequestFacts, _ body: ByteBuffer, reservedBytes: Int) {
+        phase = .idle(since: thread.lastMilliseconds)
+        let request = CompleteRequest(facts: facts, body: body, remote: remote)
         if let response = processor.respond(
             to: request, thread: thread, buffer: thread.takeReplyBuffer(), onEventLoop: true)
         {
@@ -275,7 +297,6 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
         let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
         let eventLoop = context.eventLoop
         let processor = processor
-        let request = request
         node.workers.run { thread in
             let response = processor.respond(to: request, thread: thread, buffer: ByteBuffer(), onEventLoop: false)
             eventLoop.execute {
@@ -288,13 +309,14 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     private func completed(_ request: CompleteRequest, _ response: ProcessedResponse?, reservedBytes: Int) {
         if reservedBytes > 0 { node.budget.release(bytes: reservedBytes) }
         guard case .executing = phase, let response else { return }
-        phase = .idle(since: NodeClock.monotonicMilliseconds())
+        phase = .idle(since: thread.readClock())
         accept(response, for: request)
-        handleQueued()
-        resumeReading()
+        if inputClosed && !isClosing { isClosing = inbound.readableBytes == 0 }
+        if isClosing { flushOutput() }
+        proceed()
     }
 
-    /// Puts a response behind those of the same read cycle.
+    /// Puts a response behind those that wait to be sent.
     private func accept(_ response: ProcessedResponse, for request: CompleteRequest?) {
         output.append(response, for: request)
         thread.keepReplyBuffer(response.bytes)
@@ -303,53 +325,41 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
 
     /// Answers a request that is not run, and closes after it: its body may still be on the way.
     private func refuse(
-        _ status: ResponseStatus, _ code: RPCErrorCode, _ reason: StaticString, _ facts: RequestFacts?,
-        limit: Int? = nil
+        _ status: ResponseStatus, _ code: RPCErrorCode, _ reason: StaticString, limit: Int? = nil
     ) {
-        releaseReservation()
-        phase = .discarding(since: NodeClock.monotonicMilliseconds())
-        let response = processor.refusal(status, code, reason, facts, thread, limit: limit, closes: true)
+        ended()
+        let response = processor.refusal(status, code, reason, nil, thread, limit: limit, closes: true)
         node.accessLog.refused(response, remote: remote)
         accept(response, for: nil)
+    }
+
+    private func startClosing() {
+        isClosing = true
+        phase = .lingering(since: thread.lastMilliseconds)
+        inbound = ByteBuffer()
+        chunks = ByteBuffer()
+    }
+
+    /// Answers 408 to whoever takes too long with a request.
+    func timedOut() {
+        refuse(.requestTimeout, .timeout, "the request took too long to arrive")
+        flushOutput()
     }
 
     /// The client's address, for the access log alone.
     private var remote: String? {
         node.accessLog.isOn ? context?.remoteAddress?.description : nil
     }
-
-    private func startClosing() {
-        isClosing = true
-        phase = .lingering(since: NodeClock.monotonicMilliseconds())
-        queuedParts.removeAll()
-    }
-
-    /// Answers 408 to whoever takes too long with a request.
-    func timedOut() {
-        refuse(.requestTimeout, .timeout, "the request took too long to arrive", nil)
-        flushOutput()
-    }
 }
 
-/// Counts bytes and tells the connection that a request has begun, before its head is complete.
-final class InboundByteObserver: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-    typealias InboundOut = ByteBuffer
-
-    private let connection: HTTPConnectionHandler
-
-    init(_ connection: HTTPConnectionHandler) {
-        self.connection = connection
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        connection.bytesArrived(unwrapInboundIn(data).readableBytes)
-        context.fireChannelRead(data)
+extension ByteBuffer {
+    /// `withUnsafeReadableBytes` for a body with a typed error.
+    fileprivate func withReadableBytes<Result, Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try readableBytesSpan.withUnsafeBytes(body)
     }
 }
 
 @available(*, unavailable)
 extension HTTPConnectionHandler: Sendable {}
-
-@available(*, unavailable)
-extension InboundByteObserver: Sendable {}

@@ -1,7 +1,6 @@
 // The listening socket and the pipeline of each connection.
 
 import NIOCore
-import NIOHTTP1
 import NIOPosix
 import Synchronization
 
@@ -50,43 +49,49 @@ final class HTTPServer: Sendable {
     }
 
     private func setUp(_ channel: any Channel) throws {
-        let decoder = ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes))
         guard let node = node.withLock({ $0 }), let thread = loops.current else {
-            try channel.pipeline.syncOperations.addHandlers([decoder, RecoveringHandler()])
-            return
+            return try channel.pipeline.syncOperations.addHandler(RecoveringHandler())
         }
         node.metrics.connectionsAccepted.add(1, ordering: .relaxed)
-        let connection = HTTPConnectionHandler(node: node, thread: thread)
-        try channel.pipeline.syncOperations.addHandlers([InboundByteObserver(connection), decoder, connection])
+        try channel.pipeline.syncOperations.addHandler(HTTPConnectionHandler(node: node, thread: thread))
     }
 }
 
 /// Answers while the journal is being recovered: alive, not ready.
 private final class RecoveringHandler: ChannelInboundHandler {
-    typealias InboundIn = HTTPServerRequestPart
+    typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private var asksForHealth = false
+    private static let alive = #"{"status":"alive"}"#
+    private static let notReady =
+        #"{"jsonrpc":"2.0","id":null,"error":{"code":1106,"message":"Not ready","#
+        + #""data":{"retryable":true,"reason":"recovering"}}}"#
+
+    private var head = ByteBuffer()
+    private var hasAnswered = false
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        switch unwrapInboundIn(data) {
-        case .head(let head):
-            asksForHealth = head.uri == "/healthz"
-        case .body:
-            break
-        case .end:
-            var head = ResponseHead(status: asksForHealth ? .ok : .unavailable)
-            head.keepsAlive = false
-            let body =
-                asksForHealth
-                ? #"{"status":"alive"}"#
-                : #"{"jsonrpc":"2.0","id":null,"error":{"code":1106,"message":"Not ready","data":{"retryable":true,"reason":"recovering"}}}"#
-            var bytes = ByteBuffer()
-            bytes.writeBytes(ResponseHeads().bytes(head, contentLength: body.utf8.count))
-            bytes.writeString(body)
-            context.writeAndFlush(wrapOutboundOut(bytes)).whenComplete { [channel = context.channel] _ in
-                channel.close(promise: nil)
-            }
+        guard !hasAnswered else { return }
+        var bytes = unwrapInboundIn(data)
+        head.writeBuffer(&bytes)
+        var scanned = 0
+        let target: RequestFacts.Target
+        do {
+            let read = try head.withUnsafeReadableBytes { try HTTPRequestParser.parseHead($0, scanned: &scanned) }
+            guard let read else { return }
+            target = read.facts.target
+        } catch {
+            return context.close(promise: nil)
+        }
+        hasAnswered = true
+        var response = ResponseHead(status: target == .healthz ? .ok : .unavailable)
+        response.keepsAlive = false
+        let body = target == .healthz ? Self.alive : Self.notReady
+        var output = ByteBuffer()
+        ResponseHeads().write(response, contentLength: body.utf8.count, now: 0, to: &output)
+        output.writeString(body)
+        context.writeAndFlush(wrapOutboundOut(output)).whenComplete { [channel = context.channel] _ in
+            channel.close(promise: nil)
         }
     }
 }

@@ -16,7 +16,7 @@ enum PlainEndpoints {
             }
             return text("{\"ready\":true,\"node\":", node.nodeID, "}\n")
         case .metrics:
-            head.contentType = "text/plain; version=0.0.4; charset=utf-8"
+            head.content = .metrics
             return PrometheusText.render(node)
         case .openRPC:
             var document: [UInt8] = []

@@ -11,27 +11,25 @@ extension ReplyBuffer {
     static let headRoomBytes = ResponseHeads.maxBytes
 
     /// Completes the response; sets in `head` what follows from the body.
-    consuming func finish(_ head: inout ResponseHead, _ heads: ResponseHeads) -> ByteBuffer {
+    consuming func finish(_ head: inout ResponseHead, _ heads: ResponseHeads, now: Int64) -> ByteBuffer {
         head.variesByEncoding = head.variesByEncoding || holdsCompressedValues
-        guard splices.isEmpty else { return finishAsGzip(&head, heads) }
+        guard splices.isEmpty else { return finishAsGzip(&head, heads, now) }
         var result = bytes
-        let headBytes = heads.bytes(head, contentLength: result.writerIndex - Self.headRoomBytes)
-        let start = Self.headRoomBytes - headBytes.count
-        result.setBytes(headBytes, at: start)
-        result.moveReaderIndex(to: start)
+        heads.write(
+            head, contentLength: result.writerIndex - Self.headRoomBytes, now: now, endingAt: Self.headRoomBytes,
+            in: &result)
         return result
     }
 
-    private func finishAsGzip(_ head: inout ResponseHead, _ heads: ResponseHeads) -> ByteBuffer {
+    private func finishAsGzip(_ head: inout ResponseHead, _ heads: ResponseHeads, _ now: Int64) -> ByteBuffer {
         head.isGzip = true
         var length = GzipSplice.frameBytes
         eachPart { literal, splice in
             length += GzipSplice.literalLength(literal.count) + (splice?.storedBytes ?? 0)
         }
-        let headBytes = heads.bytes(head, contentLength: length)
         var output = SpliceBuffer(bytes: ByteBuffer())
-        output.bytes.reserveCapacity(headBytes.count + length)
-        output.bytes.writeBytes(headBytes)
+        output.bytes.reserveCapacity(ResponseHeads.maxBytes + length)
+        heads.write(head, contentLength: length, now: now, to: &output.bytes)
         bytes.withVeryUnsafeBytes { storage in
             var gzip = GzipSplice()
             gzip.begin(into: &output)

@@ -1,9 +1,7 @@
-// What the node needs to know of an HTTP request head, read from it once. RFC 9110 for the fields' meaning.
-
-import NIOHTTP1
+// What the node needs to know of an HTTP request head, noted field by field. RFC 9110 for the fields' meaning.
 
 /// The plain facts of one request.
-struct RequestFacts: Sendable {
+struct RequestFacts: Sendable, Equatable {
     enum Method: Sendable { case get, head, post, other }
 
     enum Target: Sendable {
@@ -27,102 +25,178 @@ struct RequestFacts: Sendable {
     var isChunked = false
     var acceptsGzip = false
     var expectsContinue = false
-    var hosts = 0
+    private var hosts = 0
 
-    init(_ head: HTTPRequestHead) {
-        switch head.method {
-        case .GET: method = .get
-        case .HEAD: method = .head
-        case .POST: method = .post
-        default: method = .other
+    init(method: UnsafeRawBufferPointer, target: UnsafeRawBufferPointer, isHTTP10: Bool) {
+        if method.equals("POST") {
+            self.method = .post
+        } else if method.equals("GET") {
+            self.method = .get
+        } else if method.equals("HEAD") {
+            self.method = .head
+        } else {
+            self.method = .other
         }
-        target = Self.target(of: head.uri)
-        isHTTP10 = head.version.major == 1 && head.version.minor == 0
-        keepsAlive = head.isKeepAlive
-        for (name, value) in head.headers {
-            switch name.utf8.count {
-            case 4 where name.matches("host"): hosts += 1
-            case 6 where name.matches("expect"): expectsContinue = value.matches("100-continue")
-            case 12 where name.matches("content-type"): hasJSONContent = Self.isJSON(value)
-            case 14 where name.matches("content-length"): contentLength = Int(value)
-            case 15 where name.matches("accept-encoding"): acceptsGzip = Self.acceptsGzip(value)
-            case 16 where name.matches("content-encoding"): contentCoding = Self.contentCoding(value)
-            case 17 where name.matches("transfer-encoding"): isChunked = true
-            default: break
-            }
-        }
+        self.target = Self.find(target)
+        self.isHTTP10 = isHTTP10
+        keepsAlive = !isHTTP10
     }
 
     var hasBody: Bool { isChunked || (contentLength ?? 0) > 0 }
 
-    private static func target(of uri: String) -> Target {
-        var path = uri.utf8.prefix { $0 != UInt8(ascii: "?") }
-        if path.prefix(7).elementsEqual("http://".utf8) {
+    /// Notes one field; names the node has no use for are passed over. Lengths are compared first: most fields end there.
+    @inline(__always)
+    mutating func note(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws(HTTPParseError) {
+        switch name.count {
+        case 4 where name.matches("host"): hosts += 1
+        case 6 where name.matches("expect"): expectsContinue = value.matches("100-continue")
+        case 10 where name.matches("connection"): noteConnection(value)
+        case 12 where name.matches("content-type"): hasJSONContent = Self.isJSON(value)
+        case 14 where name.matches("content-length"): try noteLength(value)
+        case 15 where name.matches("accept-encoding"): acceptsGzip = Self.acceptsGzip(value)
+        case 16 where name.matches("content-encoding"): contentCoding = Self.contentCoding(value)
+        case 17 where name.matches("transfer-encoding"): try noteTransferCoding(value)
+        default: break
+        }
+    }
+
+    /// Checks what only the whole head can tell.
+    func finish() throws(HTTPParseError) {
+        guard hosts == 1 || hosts == 0 && isHTTP10 else { throw .bad("exactly one Host field is required") }
+        guard !(isChunked && contentLength != nil) else { throw .bad("both Content-Length and Transfer-Encoding") }
+        guard !(isChunked && isHTTP10) else { throw .bad("Transfer-Encoding in HTTP/1.0") }
+    }
+
+    private mutating func noteLength(_ value: UnsafeRawBufferPointer) throws(HTTPParseError) {
+        guard contentLength == nil else { throw .bad("Content-Length is given twice") }
+        // 18 digits stay below 2^63.
+        guard (1...18).contains(value.count) else { throw .bad("Content-Length is no number") }
+        var length = 0
+        for byte in value {
+            guard byte &- UInt8(ascii: "0") < 10 else { throw .bad("Content-Length is no number") }
+            length = length * 10 + Int(byte &- UInt8(ascii: "0"))
+        }
+        contentLength = length
+    }
+
+    private mutating func noteTransferCoding(_ value: UnsafeRawBufferPointer) throws(HTTPParseError) {
+        guard !isChunked, value.matches("chunked") else {
+            throw HTTPParseError(status: .notImplemented, reason: "Transfer-Encoding must be chunked, once")
+        }
+        isChunked = true
+    }
+
+    private mutating func noteConnection(_ value: UnsafeRawBufferPointer) {
+        ListItems.forEach(in: value) { item in
+            if item.matches("close") {
+                keepsAlive = false
+            } else if isHTTP10 && item.matches("keep-alive") {
+                keepsAlive = true
+            }
+        }
+    }
+
+    private static func find(_ target: UnsafeRawBufferPointer) -> Target {
+        var path = target
+        if path.count >= 7 && path.prefix(7).matches("http://") {
             // RFC 9112 section 3.2.2: a server accepts the absolute form.
-            path = path.dropFirst(7).drop { $0 != UInt8(ascii: "/") }
+            let slash = path.dropFirst(7).firstIndex(of: UInt8(ascii: "/"))
+            guard let slash else { return .root }
+            path = UnsafeRawBufferPointer(rebasing: path[slash...])
+        }
+        if let question = path.firstIndex(of: UInt8(ascii: "?")) {
+            path = UnsafeRawBufferPointer(rebasing: path[..<question])
         }
         switch path.count {
-        case 1 where path.elementsEqual("/".utf8): return .root
-        case 4 where path.elementsEqual("/rpc".utf8): return .rpc
-        case 7 where path.elementsEqual("/readyz".utf8): return .readyz
-        case 8 where path.elementsEqual("/healthz".utf8): return .healthz
-        case 8 where path.elementsEqual("/metrics".utf8): return .metrics
-        case 13 where path.elementsEqual("/openrpc.json".utf8): return .openRPC
+        case 4 where path.equals("/rpc"): return .rpc
+        case 1 where path.equals("/"): return .root
+        case 7 where path.equals("/readyz"): return .readyz
+        case 8 where path.equals("/healthz"): return .healthz
+        case 8 where path.equals("/metrics"): return .metrics
+        case 13 where path.equals("/openrpc.json"): return .openRPC
         default: return .unknown
         }
     }
 
-    private static func isJSON(_ value: String) -> Bool {
-        let type = value.utf8.prefix { $0 != UInt8(ascii: ";") && $0 != UInt8(ascii: " ") }
+    private static func isJSON(_ value: UnsafeRawBufferPointer) -> Bool {
+        let end = value.firstIndex { $0 == UInt8(ascii: ";") || $0 == 0x20 || $0 == 0x09 } ?? value.count
+        let type = UnsafeRawBufferPointer(rebasing: value[..<end])
         return type.matches("application/json") || type.matches("application/json-rpc")
     }
 
-    private static func contentCoding(_ value: String) -> ContentCoding {
+    private static func contentCoding(_ value: UnsafeRawBufferPointer) -> ContentCoding {
         if value.matches("gzip") || value.matches("x-gzip") { return .gzip }
         return value.isEmpty || value.matches("identity") ? .identity : .unsupported
     }
 
     /// RFC 9110 section 12.5.3: gzip by name, or `*` where gzip is not named; a weight of 0 refuses.
-    private static func acceptsGzip(_ value: String) -> Bool {
+    private static func acceptsGzip(_ value: UnsafeRawBufferPointer) -> Bool {
         var accepted: Bool?
         var acceptsAny = false
-        for item in value.utf8.split(separator: UInt8(ascii: ",")) {
-            var parts = item.split(separator: UInt8(ascii: ";")).makeIterator()
-            guard let coding = parts.next()?.trimmed else { continue }
-            var isRefused = false
-            while let parameter = parts.next()?.trimmed {
-                guard parameter.prefix(2).matches("q=") else { continue }
-                isRefused = parameter.dropFirst(2).allSatisfy { $0 == UInt8(ascii: "0") || $0 == UInt8(ascii: ".") }
-            }
-            if coding.matches("gzip") || coding.matches("x-gzip") { accepted = !isRefused }
-            if coding.matches("*") { acceptsAny = !isRefused }
+        ListItems.forEach(in: value) { item in
+            let end = item.firstIndex(of: UInt8(ascii: ";")) ?? item.count
+            let coding = UnsafeRawBufferPointer(rebasing: item[..<end]).trimmed
+            let isWanted = !Self.hasZeroWeight(UnsafeRawBufferPointer(rebasing: item[end...]))
+            if coding.matches("gzip") || coding.matches("x-gzip") { accepted = isWanted }
+            if coding.matches("*") { acceptsAny = isWanted }
         }
         return accepted ?? acceptsAny
     }
+
+    /// Whether the parameters hold `q=0`, `q=0.` or `q=0.000`.
+    private static func hasZeroWeight(_ parameters: UnsafeRawBufferPointer) -> Bool {
+        guard let sign = parameters.firstIndex(of: UInt8(ascii: "=")), sign > 0,
+            parameters[sign - 1] | 0x20 == UInt8(ascii: "q")
+        else { return false }
+        let weight = UnsafeRawBufferPointer(rebasing: parameters[(sign + 1)...]).trimmed
+        return !weight.isEmpty && weight.allSatisfy { $0 == UInt8(ascii: "0") || $0 == UInt8(ascii: ".") }
+    }
 }
 
-extension String {
-    /// Equality without regard to ASCII case; `other` is in lower case.
-    fileprivate func matches(_ other: StaticString) -> Bool { utf8.matches(other) }
+/// The items of a comma-separated field value.
+private enum ListItems {
+    static func forEach(in value: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) -> Void) {
+        var start = 0
+        while start <= value.count {
+            let comma = value[start...].firstIndex(of: UInt8(ascii: ",")) ?? value.count
+            let item = UnsafeRawBufferPointer(rebasing: value[start..<comma]).trimmed
+            if !item.isEmpty { body(item) }
+            start = comma + 1
+        }
+    }
 }
 
-extension Collection<UInt8> {
-    /// Equality without regard to ASCII case; `other` is in lower case.
-    fileprivate func matches(_ other: StaticString) -> Bool {
+extension UnsafeRawBufferPointer {
+    /// Equality, byte for byte.
+    @inline(__always)
+    func equals(_ other: StaticString) -> Bool {
         guard count == other.utf8CodeUnitCount else { return false }
-        var index = 0
-        for byte in self {
-            let lower = byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z") ? byte | 0x20 : byte
+        for index in 0..<count where self[index] != other.utf8Start[index] { return false }
+        return true
+    }
+
+    /// Equality without regard to ASCII case; `other` is in lower case.
+    @inline(__always)
+    func matches(_ other: StaticString) -> Bool {
+        guard count == other.utf8CodeUnitCount else { return false }
+        for index in 0..<count {
+            let byte = self[index]
+            let lower = byte &- UInt8(ascii: "A") < 26 ? byte | 0x20 : byte
             guard lower == other.utf8Start[index] else { return false }
-            index += 1
         }
         return true
     }
 
     /// Without the spaces and tabs around it.
-    fileprivate var trimmed: [UInt8] {
-        var result = Array(drop { $0 == 0x20 || $0 == 0x09 })
-        while let last = result.last, last == 0x20 || last == 0x09 { result.removeLast() }
-        return result
+    var trimmed: UnsafeRawBufferPointer {
+        var start = 0
+        var end = count
+        while start < end && (self[start] == 0x20 || self[start] == 0x09) { start += 1 }
+        while end > start && (self[end - 1] == 0x20 || self[end - 1] == 0x09) { end -= 1 }
+        return UnsafeRawBufferPointer(rebasing: self[start..<end])
     }
+}
+
+extension Slice<UnsafeRawBufferPointer> {
+    fileprivate func matches(_ other: StaticString) -> Bool { UnsafeRawBufferPointer(rebasing: self).matches(other) }
 }

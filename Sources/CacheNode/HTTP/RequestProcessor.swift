@@ -49,11 +49,12 @@ struct RequestProcessor {
         to request: borrowing CompleteRequest, thread: ThreadState, buffer: ByteBuffer, onEventLoop: Bool
     ) -> ProcessedResponse? {
         if onEventLoop && needsWorker(request) { return nil }
-        let started = NodeClock.monotonicNanoseconds()
+        let started = thread.lastNanoseconds
         var facts = request.facts
         if node.isDraining { facts.keepsAlive = false }
         guard let response = dispatch(facts, request.body, thread, buffer, onEventLoop) else { return nil }
-        let elapsed = NodeClock.monotonicNanoseconds() - started
+        thread.readClock()
+        let elapsed = thread.lastNanoseconds - started
         thread.counters.messages.add()
         thread.counters.durations.record(nanoseconds: elapsed)
         node.accessLog.record(request, response, nanoseconds: elapsed)
@@ -122,7 +123,7 @@ struct RequestProcessor {
         let message = parseMessage(body)
         if onEventLoop && node.executor.needsWorker(message, in: body) { return nil }
         var context = CallContext(
-            node: node, thread: thread, body: body, now: NodeClock.monotonicMilliseconds(),
+            node: node, thread: thread, body: body, now: thread.lastMilliseconds,
             reply: ReplyBuffer(bytes: buffer, acceptsGzip: facts.acceptsGzip))
         let outcome = node.executor.run(message, &context)
         var head = ResponseHead()
@@ -134,7 +135,7 @@ struct RequestProcessor {
         case .notJSON: head.status = .badRequest
         }
         if !context.reply.splices.isEmpty { thread.counters.splicedReplies.add() }
-        let bytes = context.reply.finish(&head, thread.heads)
+        let bytes = context.reply.finish(&head, thread.heads, now: thread.lastMilliseconds)
         return ProcessedResponse(
             bytes: bytes, status: head.status, keepsAlive: head.keepsAlive, sequence: outcome.sequence,
             calls: outcome.calls, failures: outcome.failures, firstErrorCode: outcome.firstErrorCode,
@@ -160,7 +161,8 @@ struct RequestProcessor {
         head.keepsAlive = !closes && (facts?.keepsAlive ?? false)
         head.isHTTP10 = facts?.isHTTP10 ?? false
         return ProcessedResponse(
-            bytes: reply.finish(&head, thread.heads), status: status, keepsAlive: head.keepsAlive, calls: 0,
+            bytes: reply.finish(&head, thread.heads, now: thread.lastMilliseconds), status: status,
+            keepsAlive: head.keepsAlive, calls: 0,
             failures: 1, firstErrorCode: code.rawValue)
     }
 
@@ -178,10 +180,9 @@ struct RequestProcessor {
                 head.isGzip = true
             }
         }
-        let headBytes = thread.heads.bytes(head, contentLength: content.count)
         var bytes = ByteBuffer()
-        bytes.reserveCapacity(headBytes.count + content.count)
-        bytes.writeBytes(headBytes)
+        bytes.reserveCapacity(ResponseHeads.maxBytes + content.count)
+        thread.heads.write(head, contentLength: content.count, now: thread.lastMilliseconds, to: &bytes)
         if facts.method != .head { bytes.writeBytes(content) }
         return ProcessedResponse(bytes: bytes, status: head.status, keepsAlive: head.keepsAlive)
     }

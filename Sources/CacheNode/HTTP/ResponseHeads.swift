@@ -10,7 +10,7 @@ import NIOCore
 /// The status of a response.
 enum ResponseStatus: Sendable {
     case ok, noContent, badRequest, notFound, methodNotAllowed, requestTimeout, contentTooLarge,
-        unsupportedMediaType, headerTooLarge, unavailable
+        unsupportedMediaType, headerTooLarge, notImplemented, unavailable, versionNotSupported
 
     var line: StaticString {
         switch self {
@@ -23,6 +23,8 @@ enum ResponseStatus: Sendable {
         case .contentTooLarge: "HTTP/1.1 413 Content Too Large\r\n"
         case .unsupportedMediaType: "HTTP/1.1 415 Unsupported Media Type\r\n"
         case .headerTooLarge: "HTTP/1.1 431 Request Header Fields Too Large\r\n"
+        case .notImplemented: "HTTP/1.1 501 Not Implemented\r\n"
+        case .versionNotSupported: "HTTP/1.1 505 HTTP Version Not Supported\r\n"
         case .unavailable: "HTTP/1.1 503 Service Unavailable\r\n"
         }
     }
@@ -38,15 +40,30 @@ enum ResponseStatus: Sendable {
         case .contentTooLarge: 413
         case .unsupportedMediaType: 415
         case .headerTooLarge: 431
+        case .notImplemented: 501
         case .unavailable: 503
+        case .versionNotSupported: 505
         }
     }
 }
 
 /// All that varies in a response head.
 struct ResponseHead {
+    enum Content {
+        case json
+        /// Prometheus exposition format 0.0.4.
+        case metrics
+
+        var type: StaticString {
+            switch self {
+            case .json: "application/json"
+            case .metrics: "text/plain; version=0.0.4; charset=utf-8"
+            }
+        }
+    }
+
     var status = ResponseStatus.ok
-    var contentType: StaticString = "application/json"
+    var content = Content.json
     /// `Allow` of a 405.
     var allow: StaticString?
     var keepsAlive = true
@@ -56,61 +73,111 @@ struct ResponseHead {
     var variesByEncoding = false
 }
 
-/// Writes heads; keeps the Date text of the current second.
+/// Writes heads; keeps the text that is the same for all replies of a second.
 final class ResponseHeads {
     /// More than any head that `write` produces.
     static let maxBytes = 320
 
-    private var scratch: [UInt8] = []
+    /// The head of the usual reply (200, JSON, staying open) up to the digits of its length.
+    private var usual: [UInt8] = []
     private var date: [UInt8] = []
-    private var dateSecond = -1
+    private var expiresAt = Int64.min
 
-    /// The head's bytes, valid until the next call.
-    func bytes(_ head: ResponseHead, contentLength: Int) -> [UInt8] {
-        scratch.removeAll(keepingCapacity: true)
-        scratch.append(head.status.line)
-        if contentLength > 0 {
-            scratch.append("Content-Type: ")
-            scratch.append(head.contentType)
-            scratch.append("\r\n")
-        }
-        if head.isGzip { scratch.append("Content-Encoding: gzip\r\n") }
-        if head.variesByEncoding { scratch.append("Vary: Accept-Encoding\r\n") }
-        if let allow = head.allow {
-            scratch.append("Allow: ")
-            scratch.append(allow)
-            scratch.append("\r\n")
-        }
-        if case .unavailable = head.status { scratch.append("Retry-After: 1\r\n") }
-        if !head.keepsAlive {
-            scratch.append("Connection: close\r\n")
-        } else if head.isHTTP10 {
-            scratch.append("Connection: keep-alive\r\n")
-        }
-        appendDate()
-        if case .noContent = head.status {
-            scratch.append("\r\n")
-        } else {
-            scratch.append("Content-Length: ")
-            scratch.append(decimal: Int64(contentLength))
-            scratch.append("\r\n\r\n")
-        }
-        return scratch
+    /// Writes a head at the end of `buffer`. `now` is monotonic milliseconds.
+    func write(_ head: ResponseHead, contentLength: Int, now: Int64, to buffer: inout ByteBuffer) {
+        buffer.writeBytes(bytes(head, contentLength: contentLength, now: now))
     }
 
-    /// RFC 9110 section 6.6.1: an origin server with a clock says when it answered.
-    private func appendDate() {
-        let second = Int(NodeClock.wallMilliseconds() / 1000)
-        if second != dateSecond {
-            dateSecond = second
-            var time = time_t(second)
-            var parts = tm()
-            gmtime_r(&time, &parts)
-            var text = [CChar](repeating: 0, count: 64)
-            // The C locale: nobody calls setlocale.
-            let count = strftime(&text, text.count, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &parts)
-            date = text[..<count].map { UInt8(bitPattern: $0) }
+    /// Writes a head into `buffer` so that it ends where the body begins, at index `end`, and moves the reader index to
+    /// its first byte.
+    @inline(__always)
+    func write(_ head: ResponseHead, contentLength: Int, now: Int64, endingAt end: Int, in buffer: inout ByteBuffer) {
+        refresh(now)
+        guard head.isUsual, contentLength > 0, contentLength < 1_000_000_000 else {
+            let bytes = bytes(head, contentLength: contentLength, now: now)
+            buffer.setBytes(bytes, at: end - bytes.count)
+            return buffer.moveReaderIndex(to: end - bytes.count)
         }
-        scratch.append(contentsOf: date)
+        var tail: InlineArray<13, UInt8> = .init(repeating: 0x0A)  // digits, CR LF CR LF
+        tail[9] = 0x0D
+        tail[11] = 0x0D
+        var first = 9
+        var rest = UInt32(truncatingIfNeeded: contentLength)
+        while rest > 0 {
+            first &-= 1
+            tail[first] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
+        }
+        let start = end - usual.count - (13 - first)
+        buffer.setBytes(usual, at: start)
+        tail.span.withUnsafeBytes { bytes in
+            _ = buffer.setBytes(UnsafeRawBufferPointer(rebasing: bytes[first...]), at: start + usual.count)
+        }
+        buffer.moveReaderIndex(to: start)
+    }
+
+    private func bytes(_ head: ResponseHead, contentLength: Int, now: Int64) -> [UInt8] {
+        refresh(now)
+        var text: [UInt8] = []
+        text.reserveCapacity(Self.maxBytes)
+        text.append(head.status.line)
+        if contentLength > 0 {
+            text.append("Content-Type: ")
+            text.append(head.content.type)
+            text.append("\r\n")
+        }
+        if head.isGzip { text.append("Content-Encoding: gzip\r\n") }
+        if head.variesByEncoding { text.append("Vary: Accept-Encoding\r\n") }
+        if let allow = head.allow {
+            text.append("Allow: ")
+            text.append(allow)
+            text.append("\r\n")
+        }
+        if case .unavailable = head.status { text.append("Retry-After: 1\r\n") }
+        if !head.keepsAlive {
+            text.append("Connection: close\r\n")
+        } else if head.isHTTP10 {
+            text.append("Connection: keep-alive\r\n")
+        }
+        text.append(contentsOf: date)
+        if case .noContent = head.status {
+            text.append("\r\n")
+        } else {
+            text.append("Content-Length: ")
+            text.append(decimal: Int64(contentLength))
+            text.append("\r\n\r\n")
+        }
+        return text
+    }
+
+    /// RFC 9110 section 6.6.1: an origin server with a clock says when it answered; to the second.
+    @inline(__always)
+    private func refresh(_ now: Int64) {
+        if now >= expiresAt { renew(now) }
+    }
+
+    private func renew(_ now: Int64) {
+        let wall = NodeClock.wallMilliseconds()
+        expiresAt = now + 1000 - wall % 1000
+        var time = time_t(wall / 1000)
+        var parts = tm()
+        gmtime_r(&time, &parts)
+        var text = [CChar](repeating: 0, count: 64)
+        // The C locale: nobody calls setlocale.
+        let count = strftime(&text, text.count, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &parts)
+        date = text[..<count].map { UInt8(bitPattern: $0) }
+        usual.removeAll(keepingCapacity: true)
+        usual.append(ResponseStatus.ok.line)
+        usual.append("Content-Type: application/json\r\n")
+        usual.append(contentsOf: date)
+        usual.append("Content-Length: ")
+    }
+}
+
+extension ResponseHead {
+    /// The head of nearly every reply.
+    fileprivate var isUsual: Bool {
+        guard case .ok = status, case .json = content else { return false }
+        return keepsAlive && !isHTTP10 && !isGzip && !variesByEncoding && allow == nil
     }
 }

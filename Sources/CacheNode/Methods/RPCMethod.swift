@@ -25,7 +25,9 @@ struct ParameterSpecification: Sendable {
 }
 
 /// A JSON-RPC method: one file and one line in `MethodTable` each.
-struct RPCMethod: Sendable {
+///
+/// A class, so that looking one up costs a reference, not a copy of its tables.
+final class RPCMethod: Sendable {
     /// Answers one call: writes the result's JSON text to `context.reply`, or throws and leaves the reply to be rolled
     /// back by the caller.
     typealias Body = @Sendable (inout CallContext, borrowing BoundParameters) throws(MethodFailure) -> Void

@@ -45,6 +45,9 @@ package final class MemoryBudget: Sendable {
         return max(limitBytes - rounded, limitBytes / 4)
     }
 
+    /// Whether more bodies may come in.
+    var hasRoom: Bool { bufferBytes <= bufferLimitBytes }
+
     /// Reserves room for a body or reply; false when the node has too much in flight already.
     package func reserve(bytes: Int) -> Bool {
         let before = buffers.add(bytes, ordering: .relaxed).oldValue

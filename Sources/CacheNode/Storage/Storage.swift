@@ -72,6 +72,8 @@ struct ShardState: ~Copyable {
     var store: Store
     /// The share of memory the store was last given.
     var limitBytes: Int
+    /// The journal may hold keys that are not in the store any more, because they were evicted.
+    var hasEvicted = false
     /// Set while the journal is re-read into the live store: what was removed, so that it does not come back.
     var reread: RemovedKeys?
 }
@@ -112,7 +114,12 @@ final class Storage: Sendable {
     /// Recovery is over: what it put into the shards is not counted as anybody's command.
     func recoveryFinished(_ report: RecoveryReport?) {
         recoveryReport.withLock { $0 = report }
-        for shard in shards { shard.state.withLock { $0.store.resetCounters() } }
+        for shard in shards {
+            shard.state.withLock { state in
+                state.hasEvicted = state.store.counters.evictions + state.store.counters.refused > 0
+                state.store.resetCounters()
+            }
+        }
     }
 
     /// What recovery at start found; nil without a journal.
@@ -191,7 +198,13 @@ final class Storage: Sendable {
             let outcome = state.store.remove(key.bytes, hash: key.hash, ifVersion: ifVersion, now: now)
             let version = clock.next()
             state.reread?.remove(key.bytes, version: version)
-            guard case .removed = outcome, let journal else { return RemoveReport(outcome: outcome) }
+            guard let journal else { return RemoveReport(outcome: outcome) }
+            switch outcome {
+            case .removed: break
+            // An evicted key is still in the journal: without this record the next start would bring it back.
+            case .notFound where state.hasEvicted || state.store.counters.evictions > 0: break
+            case .notFound, .versionMismatch: return RemoveReport(outcome: outcome)
+            }
             let sequence = journal.append(.remove(key: key.bytes, version: version)) ?? Self.refusedSequence
             return RemoveReport(outcome: outcome, sequence: sequence)
         }

@@ -38,7 +38,7 @@ extension Storage {
         do throws(JournalError) {
             var removals = RemovalCollector()
             _ = try journal.reread(includingAside: true, into: &removals)
-            var restorer = Restorer(storage: self, journal: journal, removed: removals.removed)
+            var restorer = Restorer(storage: self, journal: journal, removals)
             let (report, _) = try journal.reread(includingAside: true, into: &restorer)
             journal.requestCommit()
             return RereadReport(records: restorer.records, keys: count, droppedBytes: report.droppedBytes)
@@ -55,10 +55,25 @@ extension Storage {
 
 /// Pass 1.
 private struct RemovalCollector: RecoverySink {
-    var removed = RemovedKeys()
+    private(set) var removed = RemovedKeys()
+    /// The newest version of each key, by hash: an older one must not be seen on the way to it. A collision costs a miss.
+    private var newest: [Int: UInt64] = [:]
     private var newestVersion: UInt64 = 0
 
-    mutating func put(_ record: JournalRecord) { newestVersion = max(newestVersion, record.version) }
+    mutating func put(_ record: JournalRecord) {
+        newestVersion = max(newestVersion, record.version)
+        let hash = Self.hash(record.key)
+        newest[hash] = max(newest[hash] ?? 0, record.version)
+    }
+
+    func isNewest(_ record: JournalRecord) -> Bool { newest[Self.hash(record.key)] == record.version }
+
+    private static func hash(_ key: UnsafeRawBufferPointer) -> Int {
+        var hasher = Hasher()
+        hasher.combine(bytes: key)
+        return hasher.finalize()
+    }
+
     mutating func touch(_ record: JournalRecord) {}
     mutating func remove(_ record: JournalRecord) { removed.remove(record.key, version: record.version) }
     mutating func dropKey(_ record: JournalRecord) { removed.remove(record.key, version: record.version) }
@@ -75,20 +90,21 @@ private struct RemovalCollector: RecoverySink {
 private struct Restorer: RecoverySink {
     let storage: Storage
     let journal: JournalService
-    let removed: RemovedKeys
+    private let removals: RemovalCollector
     let now = NodeClock.monotonicMilliseconds()
     private(set) var records = 0
 
-    init(storage: Storage, journal: JournalService, removed: RemovedKeys) {
+    init(storage: Storage, journal: JournalService, _ removals: RemovalCollector) {
         self.storage = storage
         self.journal = journal
-        self.removed = removed
+        self.removals = removals
     }
 
     mutating func put(_ record: JournalRecord) {
         records += 1
         let deadline = record.wallExpiry == .max ? Int64.max : record.wallExpiry &- storage.wallOffset
-        guard deadline > now, !removed.covers(record.key, version: record.version) else { return }
+        guard deadline > now, removals.isNewest(record), !removals.removed.covers(record.key, version: record.version)
+        else { return }
         waitForDisk()
         withShard(record) { state, hash in
             if state.reread?.covers(record.key, version: record.version) == true { return }
