@@ -20,7 +20,8 @@ final class ThreadState {
     /// Connections of this event loop that wait for the journal, and their timeouts.
     let connections = ConnectionRegistry()
     let heads = ResponseHeads()
-    private var replyBuffer = ByteBuffer()
+    /// Memory of replies handed on, oldest first; by the time one comes to the front the socket has usually taken it.
+    private var replyBuffers = CircularBuffer<ByteBuffer>(initialCapacity: 128)
 
     /// Scratch memory above this is given back after the request.
     static let retainedScratchBytes = 256 * 1024
@@ -47,18 +48,20 @@ final class ThreadState {
         return lastMilliseconds
     }
 
-    /// Memory for the next reply: that of an earlier one, when the socket has taken it.
+    /// Memory for the next reply: that of an earlier one, when there have been enough since. Should somebody still hold
+    /// it, ByteBuffer copies on write.
     func takeReplyBuffer() -> ByteBuffer {
-        var buffer = ByteBuffer()
-        swap(&buffer, &replyBuffer)
-        return buffer
+        replyBuffers.count < Self.keptReplyBuffers / 2 ? ByteBuffer() : replyBuffers.removeFirst()
     }
 
-    /// Keeps the memory of a reply that was handed on. It is written to again only once nobody else holds it: ByteBuffer
-    /// copies on write.
+    /// Keeps the memory of a reply that was handed on.
     func keepReplyBuffer(_ buffer: ByteBuffer) {
-        if buffer.capacity <= Self.retainedScratchBytes { replyBuffer = buffer }
+        guard buffer.capacity <= Self.keptReplyBytes, replyBuffers.count < Self.keptReplyBuffers else { return }
+        replyBuffers.append(buffer)
     }
+
+    private static let keptReplyBuffers = 128
+    private static let keptReplyBytes = 4096
 
     /// Gives back what an unusually large request made the scratch buffers grow to.
     func trim() {

@@ -130,7 +130,7 @@ package enum Settings {
     private static let limits: [Setting] = [
         Setting(.limits, "max_key_size", \.limits.maxKeyBytes, .size(1...65535), "Longest key."),
         Setting(
-            .limits, "max_value_size", \.limits.maxValueBytes, .size(1...1 << 30),
+            .limits, "max_value_size", \.limits.maxValueBytes, .size(1...(1 << 27) - 1),
             "Longest value, as JSON text; at most memory_limit."),
         Setting(.limits, "max_batch", \.limits.maxBatch, .count(1...1_000_000), "Most calls in one batch."),
         Setting(

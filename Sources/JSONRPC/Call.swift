@@ -23,6 +23,7 @@ package struct Call: Sendable {
 /// The parameters of a call, their top level taken apart.
 ///
 /// The first eight members or elements are kept inline, more than any method takes, so that a call never allocates.
+@usableFromInline
 package struct Params: Sendable {
     package enum Kind: Sendable {
         case none, byName, byPosition
@@ -33,14 +34,14 @@ package struct Params: Sendable {
 
     package internal(set) var kind: Kind
     /// Members or elements kept, at most `capacity`.
-    package internal(set) var count: Int
+    @usableFromInline package internal(set) var count: Int
     /// There were more than `capacity`; the rest was validated and left out.
     package internal(set) var overflow: Bool
     /// The first name that occurs twice among those kept, without quotes; names are compared decoded.
     package internal(set) var duplicate: JSONSlice?
     /// The text of the whole array or object; empty for `.none`.
     package internal(set) var slice: JSONSlice
-    private var members: InlineArray<8, Member>
+    @usableFromInline var members: InlineArray<8, Member>
 
     /// No parameters.
     @inline(__always)
@@ -55,6 +56,7 @@ package struct Params: Sendable {
     }
 
     /// The member or element at `index`, in the order sent; `index` is below `count`.
+    @inlinable
     package subscript(index: Int) -> Member {
         precondition(index >= 0 && index < count, "a parameter index lies below the count")
         return members[index]

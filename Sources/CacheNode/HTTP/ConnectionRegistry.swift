@@ -142,7 +142,7 @@ extension HTTPConnectionHandler {
         }
         switch phase {
         case .idle(let since):
-            if now - since > timeouts.idleMilliseconds && parked.isEmpty { context?.close(promise: nil) }
+            if now - since > timeouts.idleMilliseconds && hasNothingToSend { context?.close(promise: nil) }
             return nil
         case .head(let since):
             guard now - since > timeouts.headerMilliseconds else { return nil }
@@ -153,17 +153,20 @@ extension HTTPConnectionHandler {
             timedOut()
             return CutOff(phase: "body", limitMilliseconds: timeouts.bodyMilliseconds)
         case .lingering(let since):
-            if now - since > Self.lingerMilliseconds && parked.isEmpty { context?.close(promise: nil) }
+            // While its reply is not out yet, a client that does not read is cut off above.
+            if let since, now - since > Self.lingerMilliseconds { context?.close(promise: nil) }
             return nil
         case .executing, .closed:
             return nil
         }
     }
 
+    private var hasNothingToSend: Bool { parked.isEmpty && output.isEmpty && unsentLargeReplies == 0 }
+
     /// The node is stopping: an idle connection closes now, a busy one after its reply.
     func drain() {
         switch phase {
-        case .idle where parked.isEmpty && output.isEmpty: context?.close(promise: nil)
+        case .idle where hasNothingToSend: context?.close(promise: nil)
         case .idle, .head, .body, .executing, .lingering, .closed: break
         }
     }

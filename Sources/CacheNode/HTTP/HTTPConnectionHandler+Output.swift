@@ -29,7 +29,8 @@ struct PendingOutput {
     /// What stays true when the records are lost.
     func settled() -> PendingOutput {
         var rest = PendingOutput()
-        rest.bytes = bytes.getSlice(at: bytes.readerIndex, length: settledBytes) ?? ByteBuffer()
+        let count = sequence == 0 ? bytes.readableBytes : settledBytes
+        rest.bytes = bytes.getSlice(at: bytes.readerIndex, length: count) ?? ByteBuffer()
         return rest
     }
 }
@@ -107,8 +108,12 @@ extension HTTPConnectionHandler {
         }
         let budget = node.budget
         budget.add(bytes: count)
+        unsentLargeReplies += 1
         let promise = context.eventLoop.makePromise(of: Void.self)
-        promise.futureResult.whenComplete { _ in budget.release(bytes: count) }
+        promise.futureResult.assumeIsolated().whenComplete { _ in
+            budget.release(bytes: count)
+            self.unsentLargeReplies -= 1
+        }
         context.writeAndFlush(wrapOutboundOut(bytes), promise: promise)
     }
 
@@ -116,12 +121,13 @@ extension HTTPConnectionHandler {
     func finishClosing() {
         guard let context else { return }
         if case .closed = phase { return }
-        phase = .lingering(since: NodeClock.monotonicMilliseconds())
-        let closed = context.eventLoop.makePromise(of: Void.self)
-        // Nothing more can come from the client: no reason to linger once the reply is out.
-        if inputClosed {
-            closed.futureResult.whenComplete { [channel = context.channel] _ in channel.close(promise: nil) }
+        phase = .lingering(since: nil)
+        let sent = context.eventLoop.makePromise(of: Void.self)
+        sent.futureResult.assumeIsolated().whenComplete { _ in
+            // Nothing more can come from a client that has closed its half: no reason to linger once the reply is out.
+            guard !self.inputClosed else { return context.close(promise: nil) }
+            if case .lingering = self.phase { self.phase = .lingering(since: self.thread.readClock()) }
         }
-        context.close(mode: .output, promise: closed)
+        context.close(mode: .output, promise: sent)
     }
 }

@@ -31,7 +31,8 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
         case executing
         /// The last reply is on its way or sent; input is thrown away so that the client can read the reply before the
         /// connection is reset (RFC 9112 section 9.6).
-        case lingering(since: Int64)
+        /// `since` is nil until the socket has taken that reply.
+        case lingering(since: Int64?)
         case closed
     }
 
@@ -57,6 +58,8 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     private(set) var inputClosed = false
     /// A reply without keep-alive has been produced: nothing is read after it.
     var isClosing = false
+    /// Large replies that the socket has not taken yet.
+    var unsentLargeReplies = 0
     /// Since when the socket has not taken everything, for the slow-reader timeout.
     var unwritableSince: Int64?
 
@@ -110,16 +113,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case ChannelEvent.inputClosed? = event as? ChannelEvent {
             inputClosed = true
-            switch phase {
-            case .executing, .closed:
-                isClosing = true
-            case .idle, .head, .body, .lingering:
-                advance()
-                if case .executing = phase { break }
-                isClosing = true
-                flushOutput()
-                if parked.isEmpty { finishClosing() }
-            }
+            if case .lingering(.some) = phase { context.close(promise: nil) } else { advance() }
         }
         context.fireUserInboundEventTriggered(event)
     }
@@ -192,6 +186,11 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
             refuse(error.status, .invalidRequest, error.reason)
         }
         if inbound.readableBytes == 0 { inbound = ByteBuffer() }
+        if inputClosed && canHandle && !isClosing {
+            // Nothing that is here can become a request any more: close behind the replies under way.
+            startClosing()
+            if output.isEmpty && parked.isEmpty { finishClosing() }
+        }
         scheduleFlush()
     }
 
@@ -311,8 +310,6 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
         guard case .executing = phase, let response else { return }
         phase = .idle(since: thread.readClock())
         accept(response, for: request)
-        if inputClosed && !isClosing { isClosing = inbound.readableBytes == 0 }
-        if isClosing { flushOutput() }
         proceed()
     }
 
@@ -335,7 +332,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
 
     private func startClosing() {
         isClosing = true
-        phase = .lingering(since: thread.lastMilliseconds)
+        phase = .lingering(since: nil)
         inbound = ByteBuffer()
         chunks = ByteBuffer()
     }

@@ -30,7 +30,10 @@ struct StorageRecovery: RecoverySink {
             let outcome = store.put(
                 record.key, hash: hash, value: record.value, form: record.form.storedForm,
                 expiry: expiry(record), version: record.version, condition: .always, now: now)
-            return outcome == .stored
+            guard outcome != .stored else { return true }
+            // The older value that there may be is not current any more.
+            _ = store.remove(record.key, hash: hash, ifVersion: nil, now: now)
+            return false
         }
         if !stored { refused += 1 }
     }

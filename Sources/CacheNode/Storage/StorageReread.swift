@@ -53,28 +53,32 @@ extension Storage {
     }
 }
 
-/// Pass 1.
+/// Pass 1: which record of each key counts, when it expires, and what was removed.
 private struct RemovalCollector: RecoverySink {
+    /// The newest put of a key, with the expiry that later touches gave it.
+    struct Newest {
+        var version: UInt64
+        var wallExpiry: Int64
+    }
+
     private(set) var removed = RemovedKeys()
-    /// The newest version of each key, by hash: an older one must not be seen on the way to it. A collision costs a miss.
-    private var newest: [Int: UInt64] = [:]
+    /// By hash; a collision costs a miss.
+    private var newest: [Int: Newest] = [:]
     private var newestVersion: UInt64 = 0
 
     mutating func put(_ record: JournalRecord) {
         newestVersion = max(newestVersion, record.version)
         let hash = Self.hash(record.key)
-        newest[hash] = max(newest[hash] ?? 0, record.version)
+        if let known = newest[hash], known.version > record.version { return }
+        newest[hash] = Newest(version: record.version, wallExpiry: record.wallExpiry)
     }
 
-    func isNewest(_ record: JournalRecord) -> Bool { newest[Self.hash(record.key)] == record.version }
-
-    private static func hash(_ key: UnsafeRawBufferPointer) -> Int {
-        var hasher = Hasher()
-        hasher.combine(bytes: key)
-        return hasher.finalize()
+    mutating func touch(_ record: JournalRecord) {
+        let hash = Self.hash(record.key)
+        guard let known = newest[hash], known.version <= record.version else { return }
+        newest[hash]?.wallExpiry = record.wallExpiry
     }
 
-    mutating func touch(_ record: JournalRecord) {}
     mutating func remove(_ record: JournalRecord) { removed.remove(record.key, version: record.version) }
     mutating func dropKey(_ record: JournalRecord) { removed.remove(record.key, version: record.version) }
     mutating func flush(_ record: JournalRecord) { removed.flush(version: record.version) }
@@ -84,9 +88,23 @@ private struct RemovalCollector: RecoverySink {
         removed.flush(version: newestVersion)
         return 0
     }
+
+    /// The expiry to restore a put with, in Unix milliseconds; nil when it must not come back.
+    func expiry(ofRestorable record: JournalRecord) -> Int64? {
+        guard let known = newest[Self.hash(record.key)], known.version == record.version,
+            !removed.covers(record.key, version: record.version)
+        else { return nil }
+        return known.wallExpiry
+    }
+
+    private static func hash(_ key: UnsafeRawBufferPointer) -> Int {
+        var hasher = Hasher()
+        hasher.combine(bytes: key)
+        return hasher.finalize()
+    }
 }
 
-/// Pass 2.
+/// Pass 2: restores what is missing. Entries that are live stay as they are: the store knows better.
 private struct Restorer: RecoverySink {
     let storage: Storage
     let journal: JournalService
@@ -102,48 +120,32 @@ private struct Restorer: RecoverySink {
 
     mutating func put(_ record: JournalRecord) {
         records += 1
-        let deadline = record.wallExpiry == .max ? Int64.max : record.wallExpiry &- storage.wallOffset
-        guard deadline > now, removals.isNewest(record), !removals.removed.covers(record.key, version: record.version)
-        else { return }
+        guard let wallExpiry = removals.expiry(ofRestorable: record) else { return }
+        let deadline = wallExpiry == .max ? Int64.max : wallExpiry &- storage.wallOffset
+        guard deadline > now else { return }
         waitForDisk()
-        withShard(record) { state, hash in
-            if state.reread?.covers(record.key, version: record.version) == true { return }
-            if let known = state.store.peek(record.key, hash: hash, now: now), known.version >= record.version {
-                return
-            }
+        let hash = storage.hash(record.key)
+        storage.shards[hash.shard(of: storage.shards.count)].state.withLock { state in
+            guard state.reread?.covers(record.key, version: record.version) == false,
+                state.store.peek(record.key, hash: hash, now: now) == nil
+            else { return }
             let outcome = state.store.put(
                 record.key, hash: hash, value: record.value, form: record.form.storedForm,
                 expiry: deadline == .max ? .never : .at(deadline), version: record.version, condition: .always,
                 now: now)
+            guard outcome == .stored else { return }
+            var restored = record
+            restored.wallExpiry = wallExpiry
             // A record that the journal does not take now is still in the file it came from.
-            if outcome == .stored { _ = journal.append(record) }
+            _ = journal.append(restored)
         }
     }
 
-    mutating func touch(_ record: JournalRecord) {
-        records += 1
-        let deadline = record.wallExpiry == .max ? Int64.max : record.wallExpiry &- storage.wallOffset
-        // An entry that was live all along has had this touch already; doing it again changes nothing unless a later
-        // touch shortened its time, and then the record of that one follows.
-        withShard(record) { state, hash in
-            guard let known = state.store.peek(record.key, hash: hash, now: now), known.version <= record.version,
-                known.expiresAt != deadline
-            else { return }
-            let outcome = state.store.touch(
-                record.key, hash: hash, expiry: deadline == .max ? .never : .at(deadline), version: nil, now: now)
-            if outcome == .touched { _ = journal.append(record) }
-        }
-    }
-
+    mutating func touch(_ record: JournalRecord) { records += 1 }
     mutating func remove(_ record: JournalRecord) { records += 1 }
     mutating func flush(_ record: JournalRecord) { records += 1 }
     mutating func dropKey(_ record: JournalRecord) {}
     mutating func removeAll() -> Int { 0 }
-
-    private func withShard(_ record: JournalRecord, _ body: (inout ShardState, KeyHash) -> Void) {
-        let hash = storage.hash(record.key)
-        storage.shards[hash.shard(of: storage.shards.count)].state.withLock { body(&$0, hash) }
-    }
 
     /// The journal's buffer is bounded: a worker may wait for the disk.
     private func waitForDisk() {

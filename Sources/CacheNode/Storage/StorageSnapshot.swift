@@ -12,8 +12,9 @@ final class StorageSnapshot: Sendable {
     /// only tells the compiler so.
     private let scan = Mutex(ScanCursor())
 
-    /// Entries copied under one lock: a step of about 100 µs.
+    /// Copied under one lock at most, about: entries, and bytes of them; a step of about 100 µs.
     private static let stepEntries = 256
+    private static let stepBytes = 1 << 20
 
     init(shards: [Shard], wallOffset: Int64) {
         self.shards = shards
@@ -26,7 +27,9 @@ final class StorageSnapshot: Sendable {
         var scan = cursor.position == 0 ? ScanCursor() : self.scan.withLock { $0 }
         let now = NodeClock.monotonicMilliseconds()
         let hasMore = shards[cursor.shard].state.withLock { state in
-            state.store.forEachEntry(from: &scan, limit: Self.stepEntries, now: now) { entry in
+            let averageBytes = state.store.memory.payloadBytes / max(state.store.count, 1)
+            let limit = max(1, min(Self.stepEntries, Self.stepBytes / max(averageBytes, 1)))
+            return state.store.forEachEntry(from: &scan, limit: limit, now: now) { entry in
                 emit(
                     .put(
                         key: entry.key, value: entry.value, form: entry.form.journalForm,
