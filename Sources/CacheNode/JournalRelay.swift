@@ -104,7 +104,7 @@ extension JournalSettings {
             }
         self.init(
             synchronisation: synchronisation, segmentBytes: journal.segmentBytes, compress: journal.compress,
-            maxPendingBytes: max(8 << 20, configuration.local.memoryLimitBytes / 16),
+            maxPendingBytes: max(8 << 20, configuration.local.memoryLimitBytes / 32),
             // Values of an earlier run may be larger than this run's limit: whatever the store can hold is read.
             limits: JournalLimits(maxValueBytes: max(configuration.limits.maxValueBytes, 128 << 20)))
     }

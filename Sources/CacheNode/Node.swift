@@ -39,7 +39,7 @@ package final class Node: Sendable {
         let journalStart = try Self.openJournal(configuration, log)
 
         loops = EventLoops(threads: settings.threads)
-        server = HTTPServer(loops: loops)
+        server = HTTPServer(loops: loops, nodeID: settings.nodeID)
         let bound: SocketAddress
         do {
             bound = try server.bind(host: settings.bind.text, port: settings.port)
@@ -57,7 +57,7 @@ package final class Node: Sendable {
         let storage = Storage(
             shards: shards.list, hasher: shards.hasher, clock: clock, budget: budget, journal: journal,
             wallOffset: wallOffset)
-        storage.recoveryFinished(relay.recovery)
+        storage.recoveryFinished(relay.recovery, hasAside: Self.hasAside(journalStart))
         workers = WorkerPool(threads: min(settings.threads, 4))
         core = NodeCore(
             configuration: configuration, storage: storage, budget: budget,
@@ -175,6 +175,15 @@ package final class Node: Sendable {
         }
     }
 
+    private static func hasAside(_ directory: JournalDirectory?) -> Bool {
+        do {
+            return try directory?.newestAside() != nil
+        } catch {
+            // Unreadable: assume the worst, which costs a record for each delete of a key that is not there.
+            return true
+        }
+    }
+
     private static func recover(
         _ directory: JournalDirectory?, _ configuration: NodeConfiguration, _ shards: Shards, _ wallOffset: Int64,
         _ clock: VersionClock, _ relay: JournalRelay, _ log: NodeLog
@@ -190,7 +199,7 @@ package final class Node: Sendable {
             clock.observe(recovered.report.maxVersion)
             relay.report(recovered, shards.list, NodeClock.monotonicMilliseconds() - started)
             var random = SystemRandomNumberGenerator()
-            let source = StorageSnapshot(shards: shards.list, wallOffset: wallOffset)
+            let source = StorageSnapshot(shards: shards.list)
             return try JournalService(
                 directory: directory, recovered: recovered, newEpoch: random.next(), settings: settings, codec: codec,
                 hooks: JournalHooks(

@@ -6,7 +6,7 @@ import NIOPosix
 
 /// A thread's reusable buffers, compressors and counters.
 ///
-/// Not Sendable: `ThreadState.current(of:)` is the only way to it and gives each thread its own.
+/// Not Sendable: EventLoops and WorkerPool give each thread its own.
 final class ThreadState {
     let counters: ThreadCounters
     /// Room for one decoded key.
@@ -20,6 +20,8 @@ final class ThreadState {
     /// Connections of this event loop that wait for the journal, and their timeouts.
     let connections = ConnectionRegistry()
     let heads = ResponseHeads()
+    /// Set while requests are answered again because the journal has failed: writes get 1201.
+    var refusesWrites = false
     /// Memory of replies handed on, oldest first; by the time one comes to the front the socket has usually taken it.
     private var replyBuffers = CircularBuffer<ByteBuffer>(initialCapacity: 128)
 

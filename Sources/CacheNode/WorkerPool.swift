@@ -26,22 +26,23 @@ final class WorkerPool: Sendable {
         self.node.withLock { $0 = node }
     }
 
-    /// Runs `job` on one of the threads.
-    func run(_ job: @escaping @Sendable (ThreadState) -> Void) {
+    /// Runs `job` on one of the threads; with nil when there is no memory for the thread's state.
+    func run(_ job: @escaping @Sendable (ThreadState?) -> Void) {
         group.next().execute {
             if let state = self.state.currentValue {
                 state.readClock()
                 return job(state)
             }
-            guard let node = self.node.withLock({ $0 }) else { return }
+            guard let node = self.node.withLock({ $0 }) else { return job(nil) }
             do {
                 let state = try ThreadState(node: node)
                 self.state.currentValue = state
                 state.readClock()
                 job(state)
             } catch {
-                // zlib could not get 300 KiB: the job's connection times out, and the log says why.
+                // zlib could not get 300 KiB; the next job tries again.
                 node.log.emit(.nodeFailed, ["reason": .string("worker thread: \(error)")])
+                job(nil)
             }
         }
     }

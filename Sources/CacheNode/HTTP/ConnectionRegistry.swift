@@ -153,8 +153,10 @@ extension HTTPConnectionHandler {
             timedOut()
             return CutOff(phase: "body", limitMilliseconds: timeouts.bodyMilliseconds)
         case .lingering(let since):
-            // While its reply is not out yet, a client that does not read is cut off above.
-            if let since, now - since > Self.lingerMilliseconds { context?.close(promise: nil) }
+            // While its reply is not out yet, the client may take as long as between two requests.
+            let isOver =
+                since.map { now - $0 > Self.lingerMilliseconds } ?? (now - closingSince > timeouts.idleMilliseconds)
+            if isOver && parked.isEmpty { context?.close(promise: nil) }
             return nil
         case .executing, .closed:
             return nil

@@ -10,15 +10,30 @@ struct PendingOutput {
     var sequence: UInt64 = 0
     /// Bytes of the replies in front of the first one that waits: true whatever becomes of the journal.
     private(set) var settledBytes = 0
-    /// The requests behind the replies that are not settled, to be answered again if the journal fails.
-    private(set) var unsettled: [CompleteRequest] = []
+    /// What was answered behind that, to be answered again if the journal fails.
+    private(set) var unsettled: [Unsettled] = []
+    /// Bytes of the requests kept for that.
+    private var requestBytes = 0
+
+    /// An answer that may have to be given again.
+    enum Unsettled {
+        case request(CompleteRequest)
+        /// A refusal, which does not depend on the journal.
+        case refusal(ByteBuffer)
+    }
+
+    /// Bytes kept until this is sent.
+    var heldBytes: Int { bytes.readableBytes + requestBytes }
 
     var isEmpty: Bool { bytes.readableBytes == 0 }
 
     mutating func append(_ response: ProcessedResponse, for request: CompleteRequest?) {
         if sequence == 0 && response.sequence > 0 { settledBytes = bytes.readableBytes }
         sequence = max(sequence, response.sequence)
-        if sequence > 0, let request { unsettled.append(request) }
+        if sequence > 0 {
+            unsettled.append(request.map { .request($0) } ?? .refusal(response.bytes))
+            requestBytes += request?.body.readableBytes ?? 0
+        }
         if isEmpty {
             bytes = response.bytes
         } else {
@@ -78,21 +93,27 @@ extension HTTPConnectionHandler {
         proceed()
     }
 
-    /// The journal has failed: nothing above `watermark` is safe. The requests behind those replies are answered again,
-    /// now by storage that refuses writes.
+    /// The journal has failed: nothing above `watermark` is safe. The requests behind those replies are answered again:
+    /// writes by 1201, whatever has become of the journal meanwhile, and reads by what is there now.
     func journalFailed(watermark: UInt64) {
         release(upTo: watermark)
         guard !parked.isEmpty else { return }
         let lost = parked
         parked.removeAll()
+        thread.refusesWrites = true
+        defer { thread.refusesWrites = false }
         for entry in lost {
-            var replacement = entry.output.settled()
-            for request in entry.output.unsettled {
-                let response = processor.respond(
-                    to: request, thread: thread, buffer: ByteBuffer(), onEventLoop: false)
-                if let response { replacement.append(response, for: request) }
+            write(entry.output.settled().bytes)
+            for unsettled in entry.output.unsettled {
+                switch unsettled {
+                case .refusal(let bytes):
+                    write(bytes)
+                case .request(let request):
+                    let response = processor.respond(
+                        to: request, thread: thread, buffer: ByteBuffer(), onEventLoop: false)
+                    if let response { write(response.bytes) }
+                }
             }
-            write(replacement.bytes)
         }
         if isClosing { return finishClosing() }
         proceed()

@@ -6,7 +6,7 @@
 //                        └─▶ parked ─▶ socket in order                              when the watermark reaches its sequence
 //
 // Bounds: `inbound` holds at most what one read brought beyond the request under way, as reading stops while requests wait;
-// a body grows up to `maxBodyBytes` and is reserved in the memory budget from 64 KiB up; replies wait up to about 1 MiB.
+// a body grows up to `maxBodyBytes` and is reserved in the memory budget from 8 KiB up; replies, with the requests they may be needed for, wait up to about 1 MiB.
 
 import JSONRPC
 import NIOCore
@@ -58,6 +58,8 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     private(set) var inputClosed = false
     /// A reply without keep-alive has been produced: nothing is read after it.
     var isClosing = false
+    /// When the last reply was produced.
+    var closingSince: Int64 = 0
     /// Large replies that the socket has not taken yet.
     var unsentLargeReplies = 0
     /// Since when the socket has not taken everything, for the slow-reader timeout.
@@ -65,8 +67,8 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
 
     /// Replies of one connection may wait, for the journal or for the client, up to about this size.
     private static let maxWaitingBytes = 1 << 20
-    /// Bodies smaller than this are covered by what a connection costs anyway.
-    private static let countedBodyBytes = 64 * 1024
+    /// Bodies smaller than this are covered by what a connection is counted for anyway.
+    private static let countedBodyBytes = MemoryBudget.bytesPerConnection
     static let lingerMilliseconds: Int64 = 1000
 
     init(node: NodeCore, thread: ThreadState) {
@@ -134,6 +136,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
         if inbound.readableBytes == 0 {
             inbound = bytes
         } else {
+            inbound.discardReadBytes()
             reserveInbound(for: bytes.readableBytes)
             inbound.writeBuffer(&bytes)
         }
@@ -174,7 +177,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     private var canHandle: Bool {
         if case .executing = phase { return false }
         guard let context, context.channel.isWritable else { return false }
-        let waiting = parked.reduce(output.bytes.readableBytes) { $0 + $1.output.bytes.readableBytes }
+        let waiting = parked.reduce(output.heldBytes) { $0 + $1.output.heldBytes }
         return waiting < Self.maxWaitingBytes
     }
 
@@ -297,7 +300,9 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
         let eventLoop = context.eventLoop
         let processor = processor
         node.workers.run { thread in
-            let response = processor.respond(to: request, thread: thread, buffer: ByteBuffer(), onEventLoop: false)
+            let response = thread.flatMap {
+                processor.respond(to: request, thread: $0, buffer: ByteBuffer(), onEventLoop: false)
+            }
             eventLoop.execute {
                 handler.value.completed(request, response, reservedBytes: reservedBytes)
             }
@@ -307,9 +312,13 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     /// A worker has answered.
     private func completed(_ request: CompleteRequest, _ response: ProcessedResponse?, reservedBytes: Int) {
         if reservedBytes > 0 { node.budget.release(bytes: reservedBytes) }
-        guard case .executing = phase, let response else { return }
+        guard case .executing = phase else { return }
         phase = .idle(since: thread.readClock())
-        accept(response, for: request)
+        if let response {
+            accept(response, for: request)
+        } else {
+            refuse(.unavailable, .busy, "no memory for a worker thread")
+        }
         proceed()
     }
 
@@ -332,6 +341,8 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
 
     private func startClosing() {
         isClosing = true
+        closingSince = thread.lastMilliseconds
+        ended()
         phase = .lingering(since: nil)
         inbound = ByteBuffer()
         chunks = ByteBuffer()

@@ -42,7 +42,7 @@ enum HTTPRequestParser {
         guard let end = try findEnd(bytes, from: max(start, scanned)) else {
             // The end may lie across the border of what is here.
             scanned = max(start, bytes.count - 3)
-            guard bytes.count - start <= maxHeadBytes else {
+            guard bytes.count <= maxHeadBytes else {
                 throw HTTPParseError(status: .headerTooLarge, reason: "the request head is too large")
             }
             return nil

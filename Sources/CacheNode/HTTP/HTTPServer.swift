@@ -1,5 +1,6 @@
 // The listening socket and the pipeline of each connection.
 
+import JSONRPC
 import NIOCore
 import NIOPosix
 import Synchronization
@@ -10,11 +11,13 @@ import Synchronization
 /// answered 503 (and /healthz 200).
 final class HTTPServer: Sendable {
     private let loops: EventLoops
+    private let nodeID: String
     private let node = Mutex<NodeCore?>(nil)
     private let channel = Mutex<(any Channel)?>(nil)
 
-    init(loops: EventLoops) {
+    init(loops: EventLoops, nodeID: String) {
         self.loops = loops
+        self.nodeID = nodeID
     }
 
     /// Binds and listens; the address that was bound. Throws the system's error.
@@ -50,7 +53,7 @@ final class HTTPServer: Sendable {
 
     private func setUp(_ channel: any Channel) throws {
         guard let node = node.withLock({ $0 }), let thread = loops.current else {
-            return try channel.pipeline.syncOperations.addHandler(RecoveringHandler())
+            return try channel.pipeline.syncOperations.addHandler(RecoveringHandler(nodeID: nodeID))
         }
         node.metrics.connectionsAccepted.add(1, ordering: .relaxed)
         try channel.pipeline.syncOperations.addHandler(HTTPConnectionHandler(node: node, thread: thread))
@@ -62,13 +65,17 @@ private final class RecoveringHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private static let alive = #"{"status":"alive"}"#
-    private static let notReady =
-        #"{"jsonrpc":"2.0","id":null,"error":{"code":1106,"message":"Not ready","#
-        + #""data":{"retryable":true,"reason":"recovering"}}}"#
-
+    private let nodeID: String
     private var head = ByteBuffer()
     private var hasAnswered = false
+
+    init(nodeID: String) {
+        self.nodeID = nodeID
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case ChannelEvent.inputClosed? = event as? ChannelEvent, !hasAnswered { context.close(promise: nil) }
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !hasAnswered else { return }
@@ -86,10 +93,17 @@ private final class RecoveringHandler: ChannelInboundHandler {
         hasAnswered = true
         var response = ResponseHead(status: target == .healthz ? .ok : .unavailable)
         response.keepsAlive = false
-        let body = target == .healthz ? Self.alive : Self.notReady
+        var body: [UInt8] = []
+        if target == .healthz {
+            body.append("{\"status\":\"alive\"}")
+        } else {
+            body.appendErrorResponse(id: nil, in: .init(start: nil, count: 0), .notReady, node: nodeID) { body in
+                body.appendNextMember("reason", constant: "recovering")
+            }
+        }
         var output = ByteBuffer()
-        ResponseHeads().write(response, contentLength: body.utf8.count, now: 0, to: &output)
-        output.writeString(body)
+        ResponseHeads().write(response, contentLength: body.count, now: 0, to: &output)
+        output.writeBytes(body)
         context.writeAndFlush(wrapOutboundOut(output)).whenComplete { [channel = context.channel] _ in
             channel.close(promise: nil)
         }

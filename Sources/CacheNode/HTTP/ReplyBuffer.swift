@@ -1,5 +1,5 @@
 // The body of one reply while methods write it: plain JSON bytes, with compressed values standing in it as stored.
-// Not the HTTP head; ResponseWriter adds that once the length is known.
+// Not the HTTP head; ReplyBuffer+Finish adds that once the length is known.
 
 import Compression
 import JSONRPC

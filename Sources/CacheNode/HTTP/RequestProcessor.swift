@@ -97,14 +97,19 @@ struct RequestProcessor {
             return refusal(
                 .unsupportedMediaType, .invalidRequest, "Content-Encoding must be gzip or identity", facts, thread)
         case .gzip:
+            // A first guess at what it inflates to, so that many at once can't all be let in.
+            let guess = min(node.limits.maxBodyBytes, 4 * body.readableBytes)
+            guard node.budget.reserve(bytes: guess) else {
+                return refusal(.unavailable, .busy, "too many bytes in flight", facts, thread)
+            }
+            defer { node.budget.release(bytes: guess) }
             do {
                 let inflated = try body.withUnsafeReadableBytes { body in
                     try thread.inflater.inflateGzip(body, limitBytes: node.limits.maxBodyBytes)
                 }
-                guard node.budget.reserve(bytes: inflated.count) else {
-                    return refusal(.unavailable, .busy, "too many bytes in flight", facts, thread)
-                }
-                defer { node.budget.release(bytes: inflated.count) }
+                let rest = max(inflated.count - guess, 0)
+                node.budget.add(bytes: rest)
+                defer { node.budget.release(bytes: rest) }
                 return inflated.withBytes { runRPC($0, facts, thread, buffer, onEventLoop) }
             } catch CompressionError.tooLarge {
                 return refusal(

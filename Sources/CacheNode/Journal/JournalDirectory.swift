@@ -57,7 +57,11 @@ package final class JournalDirectory: Sendable {
     ///
     /// Returns where it went; nil when there was no journal. `name`: UTC time, so that names sort by age.
     package func setAside(as name: String) throws(JournalError) -> String? {
-        guard let present = try files.list(journalPath), !present.isEmpty else { return nil }
+        // Segments without a record are nothing to keep; they would hide the journal put aside before.
+        let plan = try plan()
+        guard plan.segments.contains(where: { $0.bytes > JournalFormat.contentStart }) || plan.snapshot != nil else {
+            return nil
+        }
         try files.makeDirectory(asidePath)
         let taken = Set(try files.list(asidePath) ?? [])
         var target = name

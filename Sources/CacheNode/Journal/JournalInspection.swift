@@ -36,7 +36,7 @@ package struct JournalInspection {
     /// `path`: a data directory or a journal directory itself. Throws when there is no such directory.
     package init(
         _ path: String, files: any FileOperations = SystemFiles(), codec: JournalCodec,
-        limits: JournalLimits = JournalLimits()
+        limits: JournalLimits = JournalLimits(maxValueBytes: 128 * 1024 * 1024)
     ) throws(JournalError) {
         let inner = path + "/journal"
         let directory = try files.list(inner) == nil ? path : inner

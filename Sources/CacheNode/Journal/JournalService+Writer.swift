@@ -64,11 +64,14 @@ extension JournalService {
         var isSync = false
         do throws(JournalError) {
             if batch.count > 0 { try work.segment.write(batch.bytes) }
-            let activeBytes = state.withLock { state in
+            let activeBytes: Int? = state.withLock { state in
+                // Reopened meanwhile after the syncer had failed: this segment is history.
+                guard state.segment === work.segment else { return nil }
                 state.written = work.last
                 state.journal.activeBytes += batch.count
                 return state.journal.activeBytes
             }
+            guard let activeBytes else { return }
             if work.mustSync {
                 isSync = true
                 try synchronise(work.segment, upTo: work.last)

@@ -16,7 +16,8 @@ enum CacheDelete {
             .required("key", CacheGet.keySchema, "The key."),
             .optional("ifMatch", CacheGet.casSchema, "Deletes only when the entry has this cas."),
         ],
-        resultSchema: resultSchema
+        resultSchema: resultSchema,
+        isWrite: true
     ) { context, arguments throws(MethodFailure) in
         guard let keyValue = arguments[0] else { throw MethodFailure(.invalidParams) }
         var match: UInt64?
@@ -30,7 +31,8 @@ enum CacheDelete {
         parameters: [
             .required("keys", #"{"type":"array","items":{"type":"string","minLength":1}}"#, "The keys.")
         ],
-        resultSchema: #"{"type":"object","required":["items"],"properties":{"items":{"type":"array"}}}"#
+        resultSchema: #"{"type":"object","required":["items"],"properties":{"items":{"type":"array"}}}"#,
+        isWrite: true
     ) { context, arguments throws(MethodFailure) in
         guard let keys = arguments[0] else { throw MethodFailure(.invalidParams) }
         try context.eachKey(of: keys) { key, context throws(MethodFailure) in
@@ -42,6 +44,7 @@ enum CacheDelete {
         name: "cache.flush",
         summary: "Removes every key.",
         resultSchema: #"{"type":"object","required":["removed"],"properties":{"removed":{"type":"integer"}}}"#,
+        isWrite: true,
         runsOffLoop: true
     ) { context, _ throws(MethodFailure) in
         let (removed, sequence) = try context.node.storage.flush()

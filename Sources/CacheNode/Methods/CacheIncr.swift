@@ -16,7 +16,8 @@ enum CacheIncr {
         resultSchema: """
             {"type":"object","required":["found"],"properties":{"found":{"type":"boolean"},\
             "value":{"type":"integer"},"cas":{"type":"string"},"created":{"const":true}}}
-            """
+            """,
+        isWrite: true
     ) { context, arguments throws(MethodFailure) in
         guard let keyValue = arguments[0] else { throw MethodFailure(.invalidParams) }
         var delta: Int64 = 1

@@ -53,7 +53,8 @@ enum CachePut {
         resultSchema: """
             {"type":"object","required":["stored"],"properties":{"stored":{"type":"boolean"},\
             "cas":{"type":"string"},"reason":{"enum":["exists","notFound","casMismatch"]}}}
-            """
+            """,
+        isWrite: true
     ) { context, arguments throws(MethodFailure) in
         let put = try check(arguments, ParameterPath("key"), ParameterPath("value"), &context)
         let report = try store(put, &context)
@@ -65,7 +66,8 @@ enum CachePut {
         name: "cache.putMany",
         summary: "Stores many values, each as cache.put does; all are checked before the first is stored.",
         parameters: [.required("items", itemSchema, "What to store; each item has the parameters of cache.put.")],
-        resultSchema: #"{"type":"object","required":["items"],"properties":{"items":{"type":"array"}}}"#
+        resultSchema: #"{"type":"object","required":["items"],"properties":{"items":{"type":"array"}}}"#,
+        isWrite: true
     ) { context, arguments throws(MethodFailure) in
         guard let items = arguments[0] else { throw MethodFailure(.invalidParams) }
         try context.checkedCount(of: items, ParameterPath("items"))

@@ -11,7 +11,8 @@ enum CacheTouch {
             .required("key", CacheGet.keySchema, "The key."),
             .required("ttlMs", #"{"type":["integer","null"],"minimum":1}"#, "Time to live in ms; null: no expiry."),
         ],
-        resultSchema: #"{"type":"object","required":["found"],"properties":{"found":{"type":"boolean"}}}"#
+        resultSchema: #"{"type":"object","required":["found"],"properties":{"found":{"type":"boolean"}}}"#,
+        isWrite: true
     ) { context, arguments throws(MethodFailure) in
         guard let keyValue = arguments[0], let ttl = arguments[1] else { throw MethodFailure(.invalidParams) }
         let expiry: PutExpiry =

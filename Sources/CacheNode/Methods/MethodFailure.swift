@@ -1,4 +1,4 @@
-// Why a call failed, in the terms of the methods. Translated to a JSON-RPC error object in one place only (ErrorReply).
+// Why a call failed, in the terms of the methods. Translated to a JSON-RPC error object in one place only (RPCExecutor).
 
 import JSONRPC
 

@@ -37,19 +37,22 @@ final class RPCMethod: Sendable {
     let parameters: [ParameterSpecification]
     /// JSON Schema of the result, as JSON text.
     let resultSchema: StaticString
+    /// True for a method that changes the cache: refused while the storage is read-only.
+    let isWrite: Bool
     /// True for a method that may take longer than an event loop can wait (milliseconds): it runs on a worker thread.
     let runsOffLoop: Bool
     let body: Body
 
     init(
         name: StaticString, summary: StaticString, parameters: [ParameterSpecification] = [],
-        resultSchema: StaticString, runsOffLoop: Bool = false, body: @escaping Body
+        resultSchema: StaticString, isWrite: Bool = false, runsOffLoop: Bool = false, body: @escaping Body
     ) {
         precondition(parameters.count <= BoundParameters.capacity, "a method has at most eight parameters")
         self.name = name
         self.summary = summary
         self.parameters = parameters
         self.resultSchema = resultSchema
+        self.isWrite = isWrite
         self.runsOffLoop = runsOffLoop
         self.body = body
     }

@@ -41,7 +41,7 @@ struct StatsSnapshot {
         counters = [
             ("pid", UInt64(getpid())),
             ("uptime", UInt64(max(now - node.startedMilliseconds, 0) / 1000)),
-            ("time", UInt64(NodeClock.wallMilliseconds() / 1000)),
+            ("time", UInt64(clamping: NodeClock.wallMilliseconds() / 1000)),
             ("threads", UInt64(node.configuration.local.threads)),
             ("shards", UInt64(node.storage.shards.count)),
             ("currItems", UInt64(items)),

@@ -72,7 +72,7 @@ struct ShardState: ~Copyable {
     var store: Store
     /// The share of memory the store was last given.
     var limitBytes: Int
-    /// The journal may hold keys that are not in the store any more, because they were evicted.
+    /// A journal may hold keys that are not in the store: they were evicted, or it was put aside.
     var hasEvicted = false
     /// Set while the journal is re-read into the live store: what was removed, so that it does not come back.
     var reread: RemovedKeys?
@@ -94,8 +94,9 @@ final class Storage: Sendable {
     let budget: MemoryBudget
     /// Nil when `journal.enabled` is off.
     let journal: JournalService?
-    /// Unix milliseconds minus monotonic milliseconds at the start: expiry is monotonic in the store, Unix in the journal.
-    let wallOffset: Int64
+    /// Unix milliseconds minus monotonic milliseconds: expiry is monotonic in the store, Unix in the journal. Read again
+    /// with every tick, as the wall clock may be set.
+    private let wallOffsetNow: Atomic<Int64>
     /// What recovery at start found.
     private let recoveryReport = Mutex<RecoveryReport?>(nil)
 
@@ -108,19 +109,23 @@ final class Storage: Sendable {
         self.clock = clock
         self.budget = budget
         self.journal = journal
-        self.wallOffset = wallOffset
+        wallOffsetNow = Atomic(wallOffset)
     }
 
     /// Recovery is over: what it put into the shards is not counted as anybody's command.
-    func recoveryFinished(_ report: RecoveryReport?) {
+    ///
+    /// `hasAside`: there is a journal put aside, which may hold keys that are not in the store.
+    func recoveryFinished(_ report: RecoveryReport?, hasAside: Bool) {
         recoveryReport.withLock { $0 = report }
         for shard in shards {
             shard.state.withLock { state in
-                state.hasEvicted = state.store.counters.evictions + state.store.counters.refused > 0
+                state.hasEvicted = hasAside || state.store.counters.evictions + state.store.counters.refused > 0
                 state.store.resetCounters()
             }
         }
     }
+
+    var wallOffset: Int64 { wallOffsetNow.load(ordering: .relaxed) }
 
     /// What recovery at start found; nil without a journal.
     var recovery: RecoveryReport? { recoveryReport.withLock { $0 } }
@@ -178,6 +183,8 @@ final class Storage: Sendable {
             key.bytes, hash: key.hash, value: value, form: form, expiry: expiry, version: version,
             condition: condition, now: now)
         guard case .stored = outcome else { return WriteReport(outcome: outcome) }
+        // Should it be evicted while a journal is read again, nothing older may take its place.
+        state.reread?.remove(key.bytes, version: version)
         guard let journal else { return WriteReport(outcome: outcome, version: version) }
         let expiresAt: Int64 =
             switch expiry {
@@ -322,6 +329,7 @@ final class Storage: Sendable {
     func tick(now: Int64) -> (refusedWrites: UInt64, usedBytes: Int) {
         var refused: UInt64 = 0
         var used = 0
+        wallOffsetNow.store(NodeClock.wallMilliseconds() - NodeClock.monotonicMilliseconds(), ordering: .relaxed)
         budget.note(journalBytes: journal?.status.pendingBytes ?? 0)
         let share = storeShareBytes
         for shard in shards {

@@ -38,6 +38,8 @@ extension Storage {
         do throws(JournalError) {
             var removals = RemovalCollector()
             _ = try journal.reread(includingAside: true, into: &removals)
+            // A journal put aside may come from a time when the clock was ahead.
+            clock.observe(removals.newestVersion)
             var restorer = Restorer(storage: self, journal: journal, removals)
             let (report, _) = try journal.reread(includingAside: true, into: &restorer)
             journal.requestCommit()
@@ -64,7 +66,7 @@ private struct RemovalCollector: RecoverySink {
     private(set) var removed = RemovedKeys()
     /// By hash; a collision costs a miss.
     private var newest: [Int: Newest] = [:]
-    private var newestVersion: UInt64 = 0
+    private(set) var newestVersion: UInt64 = 0
 
     mutating func put(_ record: JournalRecord) {
         newestVersion = max(newestVersion, record.version)
@@ -79,7 +81,11 @@ private struct RemovalCollector: RecoverySink {
         newest[hash]?.wallExpiry = record.wallExpiry
     }
 
-    mutating func remove(_ record: JournalRecord) { removed.remove(record.key, version: record.version) }
+    mutating func remove(_ record: JournalRecord) {
+        newestVersion = max(newestVersion, record.version)
+        removed.remove(record.key, version: record.version)
+    }
+
     mutating func dropKey(_ record: JournalRecord) { removed.remove(record.key, version: record.version) }
     mutating func flush(_ record: JournalRecord) { removed.flush(version: record.version) }
 

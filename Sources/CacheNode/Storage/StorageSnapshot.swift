@@ -7,7 +7,6 @@ import Synchronization
 /// A walk through all shards; one at a time, as the journal takes one snapshot at a time.
 final class StorageSnapshot: Sendable {
     private let shards: [Shard]
-    private let wallOffset: Int64
     /// Where the walk stands within the shard of the journal's cursor. Used by the journal's upkeep thread alone; the lock
     /// only tells the compiler so.
     private let scan = Mutex(ScanCursor())
@@ -16,9 +15,8 @@ final class StorageSnapshot: Sendable {
     private static let stepEntries = 256
     private static let stepBytes = 1 << 20
 
-    init(shards: [Shard], wallOffset: Int64) {
+    init(shards: [Shard]) {
         self.shards = shards
-        self.wallOffset = wallOffset
     }
 
     /// Emits the next entries; false when there are no more. The contract is that of `SnapshotSource`.
@@ -26,6 +24,7 @@ final class StorageSnapshot: Sendable {
         guard cursor.shard < shards.count else { return false }
         var scan = cursor.position == 0 ? ScanCursor() : self.scan.withLock { $0 }
         let now = NodeClock.monotonicMilliseconds()
+        let wallOffset = NodeClock.wallMilliseconds() - now
         let hasMore = shards[cursor.shard].state.withLock { state in
             let averageBytes = state.store.memory.payloadBytes / max(state.store.count, 1)
             let limit = max(1, min(Self.stepEntries, Self.stepBytes / max(averageBytes, 1)))
