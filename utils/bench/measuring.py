@@ -35,14 +35,13 @@ class Comparison:
     work: str
     against: str
     ratio: float
-    target: float
+    target: float = None  # None: a figure beside ours, not a target
     at_most: bool = True
     unit: str = "×"
-    note: str = ""
 
     @property
     def is_met(self):
-        return self.ratio <= self.target if self.at_most else self.ratio >= self.target
+        return self.target is None or (self.ratio <= self.target if self.at_most else self.ratio >= self.target)
 
 
 @dataclass
@@ -121,8 +120,9 @@ def markdown(results):
     for line in results.comparisons:
         sign = "≤" if line.at_most else "≥"
         number = f"{line.ratio:.2f}" if line.unit == "×" else f"{line.ratio:,.1f}"
-        lines.append(f"| {line.work}{' (' + line.note + ')' if line.note else ''} | {line.against} | {number} {line.unit} "
-                     f"| {sign} {line.target:g} {line.unit} | {'yes' if line.is_met else '**no**'} |")
+        verdict = "– | –" if line.target is None else (
+            f"{sign} {line.target:g} {line.unit} | {'yes' if line.is_met else '**no**'}")
+        lines.append(f"| {line.work} | {line.against} | {number} {line.unit} | {verdict} |")
     lines += ["", "| row | server | CPU µs a request | requests/s | p50 µs | p99 µs | generator |",
               "|---|---|---:|---:|---:|---:|---:|"]
     lines += [f"| {figure.row} | {figure.name} | {figure.text} |" for figure in results.figures if "|" in figure.text]
