@@ -216,7 +216,9 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
             try HTTPRequestParser.parseHead(bytes, scanned: &scannedBytes)
         }
         guard let (facts, headBytes) = read else {
-            if case .idle = phase { phase = .head(since: now) }
+            // Empty lines behind a body are no request that has begun (RFC 9112 section 2.2).
+            let hasBegun = inbound.readableBytesView.contains { $0 != 0x0D && $0 != 0x0A }
+            if case .idle = phase, hasBegun { phase = .head(since: now) }
             return false
         }
         inbound.moveReaderIndex(forwardBy: headBytes)

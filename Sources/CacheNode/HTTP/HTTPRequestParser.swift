@@ -47,7 +47,7 @@ enum HTTPRequestParser {
             }
             return nil
         }
-        guard end - start <= maxHeadBytes else {
+        guard end <= maxHeadBytes else {
             throw HTTPParseError(status: .headerTooLarge, reason: "the request head is too large")
         }
         scanned = 0
@@ -73,6 +73,18 @@ enum HTTPRequestParser {
             at &+= 1
         }
         return nil
+    }
+
+    /// tchar of RFC 9110: letters, digits and !#$%&'*+-.^_`|~
+    static func isTokenCharacter(_ byte: UInt8) -> Bool {
+        // One bit a character: 0x20…0x3F, 0x40…0x5F, 0x60…0x7F.
+        let allowed: (UInt32, UInt32, UInt32) = (0x03FF_6CFA, 0xC7FF_FFFE, 0x57FF_FFFF)
+        switch byte {
+        case 0x20..<0x40: return allowed.0 >> (byte & 31) & 1 == 1
+        case 0x40..<0x60: return allowed.1 >> (byte & 31) & 1 == 1
+        case 0x60..<0x80: return allowed.2 >> (byte & 31) & 1 == 1
+        default: return false
+        }
     }
 }
 
@@ -124,7 +136,7 @@ private struct HeadLines {
         let start = position
         while bytes[position] != separator {
             let byte = bytes[position]
-            guard isToken ? Self.isTokenCharacter(byte) : byte > 0x20 && byte != 0x7F else {
+            guard isToken ? HTTPRequestParser.isTokenCharacter(byte) : byte > 0x20 && byte != 0x7F else {
                 throw .bad("a character that is not allowed in the request line or a field name")
             }
             position &+= 1
@@ -132,18 +144,6 @@ private struct HeadLines {
         guard position > start else { throw .bad("an empty name in the request head") }
         position &+= 1
         return slice(start, position - 1)
-    }
-
-    /// tchar of RFC 9110: letters, digits and !#$%&'*+-.^_`|~
-    private static func isTokenCharacter(_ byte: UInt8) -> Bool {
-        // One bit a character: 0x20…0x3F, 0x40…0x5F, 0x60…0x7F.
-        let allowed: (UInt32, UInt32, UInt32) = (0x03FF_6CFA, 0xC7FF_FFFE, 0x57FF_FFFF)
-        switch byte {
-        case 0x20..<0x40: return allowed.0 >> (byte & 31) & 1 == 1
-        case 0x40..<0x60: return allowed.1 >> (byte & 31) & 1 == 1
-        case 0x60..<0x80: return allowed.2 >> (byte & 31) & 1 == 1
-        default: return false
-        }
     }
 
     private func isDigit(_ byte: UInt8) -> Bool { byte &- UInt8(ascii: "0") < 10 }
@@ -157,12 +157,14 @@ private struct HeadLines {
 struct ChunkedDecoder {
     private enum State {
         case size(digits: Int, value: Int)
+        /// Spaces between the size and the semicolon of an extension.
+        case sizeSpace(value: Int)
         case sizeExtension(value: Int)
         case sizeLineFeed(value: Int)
         case data(remaining: Int)
         case dataCarriageReturn, dataLineFeed
         case trailerStart
-        case trailerLine
+        case trailerName, trailerValue
         case trailerLineFeed(isLast: Bool)
         case finished
     }
@@ -198,14 +200,27 @@ struct ChunkedDecoder {
                 state = .size(digits: digits + 1, value: value << 4 | digit)
             } else if digits > 0 && byte == 0x0D {
                 state = .sizeLineFeed(value: value)
-            } else if digits > 0 && (byte == UInt8(ascii: ";") || byte == 0x20 || byte == 0x09) {
+            } else if digits > 0 && byte == UInt8(ascii: ";") {
                 state = .sizeExtension(value: value)
+            } else if digits > 0 && (byte == 0x20 || byte == 0x09) {
+                state = .sizeSpace(value: value)
             } else {
                 throw .bad("a chunk size is no hexadecimal number")
             }
+        case .sizeSpace(let value):
+            try countOverhead(byte)
+            if byte == UInt8(ascii: ";") {
+                state = .sizeExtension(value: value)
+            } else if byte != 0x20 && byte != 0x09 {
+                throw .bad("a chunk size is followed by something else")
+            }
         case .sizeExtension(let value):
             try countOverhead(byte)
-            if byte == 0x0D { state = .sizeLineFeed(value: value) }
+            if byte == 0x0D {
+                state = .sizeLineFeed(value: value)
+            } else if byte < 0x20 && byte != 0x09 || byte == 0x7F {
+                throw .bad("a control character in a chunk extension")
+            }
         case .sizeLineFeed(let value):
             try expect(byte, 0x0A)
             state = value == 0 ? .trailerStart : .data(remaining: value)
@@ -217,10 +232,23 @@ struct ChunkedDecoder {
             state = .size(digits: 0, value: 0)
         case .trailerStart:
             try countOverhead(byte)
-            state = byte == 0x0D ? .trailerLineFeed(isLast: true) : .trailerLine
-        case .trailerLine:
+            guard byte != 0x0D else { return state = .trailerLineFeed(isLast: true) }
+            guard HTTPRequestParser.isTokenCharacter(byte) else { throw .bad("a trailer field without a name") }
+            state = .trailerName
+        case .trailerName:
             try countOverhead(byte)
-            if byte == 0x0D { state = .trailerLineFeed(isLast: false) }
+            if byte == UInt8(ascii: ":") {
+                state = .trailerValue
+            } else if !HTTPRequestParser.isTokenCharacter(byte) {
+                throw .bad("a character that is not allowed in a trailer's name")
+            }
+        case .trailerValue:
+            try countOverhead(byte)
+            if byte == 0x0D {
+                state = .trailerLineFeed(isLast: false)
+            } else if byte < 0x20 && byte != 0x09 || byte == 0x7F {
+                throw .bad("a control character in a trailer")
+            }
         case .trailerLineFeed(let isLast):
             try expect(byte, 0x0A)
             state = isLast ? .finished : .trailerStart

@@ -26,6 +26,12 @@ struct RequestFacts: Sendable, Equatable {
     var acceptsGzip = false
     var expectsContinue = false
     private var hosts = 0
+    private var contentTypes = 0
+    private var contentCodings = 0
+    private var saysClose = false
+    /// What Accept-Encoding says of gzip, and of `*`; the field may come in several lines (RFC 9110 section 5.3).
+    private var gzipAcceptance: Bool?
+    private var anyAcceptance: Bool?
 
     init(method: UnsafeRawBufferPointer, target: UnsafeRawBufferPointer, isHTTP10: Bool) {
         if method.equals("POST") {
@@ -51,19 +57,28 @@ struct RequestFacts: Sendable, Equatable {
         case 4 where name.matches("host"): hosts += 1
         case 6 where name.matches("expect"): expectsContinue = value.matches("100-continue")
         case 10 where name.matches("connection"): noteConnection(value)
-        case 12 where name.matches("content-type"): hasJSONContent = Self.isJSON(value)
+        case 12 where name.matches("content-type"):
+            hasJSONContent = Self.isJSON(value)
+            contentTypes += 1
         case 14 where name.matches("content-length"): try noteLength(value)
-        case 15 where name.matches("accept-encoding"): acceptsGzip = Self.acceptsGzip(value)
-        case 16 where name.matches("content-encoding"): contentCoding = Self.contentCoding(value)
+        case 15 where name.matches("accept-encoding"): noteAcceptedCodings(value)
+        case 16 where name.matches("content-encoding"):
+            contentCoding = Self.contentCoding(value)
+            contentCodings += 1
         case 17 where name.matches("transfer-encoding"): try noteTransferCoding(value)
         default: break
         }
     }
 
-    /// Checks what only the whole head can tell.
-    func finish() throws(HTTPParseError) {
+    /// Checks and concludes what only the whole head can tell.
+    mutating func finish() throws(HTTPParseError) {
         guard hosts == 1 || hosts == 0 && isHTTP10 else { throw .bad("exactly one Host field is required") }
         guard !(isChunked && contentLength != nil) else { throw .bad("both Content-Length and Transfer-Encoding") }
+        guard contentTypes <= 1, contentCodings <= 1 else {
+            throw .bad("Content-Type or Content-Encoding is given twice")
+        }
+        acceptsGzip = gzipAcceptance ?? anyAcceptance ?? false
+        if saysClose { keepsAlive = false }
         guard !(isChunked && isHTTP10) else { throw .bad("Transfer-Encoding in HTTP/1.0") }
     }
 
@@ -89,7 +104,7 @@ struct RequestFacts: Sendable, Equatable {
     private mutating func noteConnection(_ value: UnsafeRawBufferPointer) {
         ListItems.forEach(in: value) { item in
             if item.matches("close") {
-                keepsAlive = false
+                saysClose = true
             } else if isHTTP10 && item.matches("keep-alive") {
                 keepsAlive = true
             }
@@ -100,9 +115,10 @@ struct RequestFacts: Sendable, Equatable {
         var path = target
         if path.count >= 7 && path.prefix(7).matches("http://") {
             // RFC 9112 section 3.2.2: a server accepts the absolute form.
-            let slash = path.dropFirst(7).firstIndex(of: UInt8(ascii: "/"))
-            guard let slash else { return .root }
-            path = UnsafeRawBufferPointer(rebasing: path[slash...])
+            // The authority ends at the path, the query or the end (RFC 3986 section 3.2).
+            let end = path.dropFirst(7).firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") }
+            guard let end, path[end] == UInt8(ascii: "/") else { return .root }
+            path = UnsafeRawBufferPointer(rebasing: path[end...])
         }
         if let question = path.firstIndex(of: UInt8(ascii: "?")) {
             path = UnsafeRawBufferPointer(rebasing: path[..<question])
@@ -130,17 +146,14 @@ struct RequestFacts: Sendable, Equatable {
     }
 
     /// RFC 9110 section 12.5.3: gzip by name, or `*` where gzip is not named; a weight of 0 refuses.
-    private static func acceptsGzip(_ value: UnsafeRawBufferPointer) -> Bool {
-        var accepted: Bool?
-        var acceptsAny = false
+    private mutating func noteAcceptedCodings(_ value: UnsafeRawBufferPointer) {
         ListItems.forEach(in: value) { item in
             let end = item.firstIndex(of: UInt8(ascii: ";")) ?? item.count
             let coding = UnsafeRawBufferPointer(rebasing: item[..<end]).trimmed
             let isWanted = !Self.hasZeroWeight(UnsafeRawBufferPointer(rebasing: item[end...]))
-            if coding.matches("gzip") || coding.matches("x-gzip") { accepted = isWanted }
-            if coding.matches("*") { acceptsAny = isWanted }
+            if coding.matches("gzip") || coding.matches("x-gzip") { gzipAcceptance = isWanted }
+            if coding.matches("*") { anyAcceptance = isWanted }
         }
-        return accepted ?? acceptsAny
     }
 
     /// Whether the parameters hold `q=0`, `q=0.` or `q=0.000`.
