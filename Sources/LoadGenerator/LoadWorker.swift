@@ -70,6 +70,7 @@ final class LoadWorker: @unchecked Sendable {
     private var thread = pthread_t()
 
     private static let stallMilliseconds = 10_000
+    private static let drainMilliseconds: UInt64 = 1000
 
     /// `share`: the connections, and where limited the requests, that fall to this worker of `plan.threads`.
     init(
@@ -146,7 +147,15 @@ final class LoadWorker: @unchecked Sendable {
         if self.intervalNanoseconds == nil {
             for place in self.connections.indices { try self.topUp(place) }
         }
-        while !self.control.isStopping.load(ordering: .relaxed) && !self.isDone {
+        var stopAt: UInt64?
+        while !self.isDone {
+            if self.control.isStopping.load(ordering: .relaxed) {
+                // What is in flight is awaited, briefly: a server may hand the replies of a connection that was cut to
+                // the next one (Webdis does), and the next run would count them as wrong.
+                self.quota = 0
+                stopAt = stopAt ?? monotonicNanoseconds() + Self.drainMilliseconds * 1_000_000
+                if let stopAt, monotonicNanoseconds() > stopAt { return }
+            }
             self.isMeasuring = self.control.isMeasuring.load(ordering: .relaxed)
             if self.intervalNanoseconds != nil { try self.sendWhatIsDue() }
             // With a rate the thread spins: a sleep of a millisecond would turn an even load into bursts.

@@ -54,9 +54,9 @@ class Results:
 class Load:
     """The load generator, pinned to its own cores."""
 
-    def __init__(self, command, cores, seconds, rounds, realtime=False):
+    def __init__(self, command, cores, seconds, rounds, is_favoured=False):
         self.command, self.cores, self.seconds, self.rounds = command, cores, seconds, rounds
-        self.realtime = realtime
+        self.is_favoured = is_favoured
 
     def run(self, server, arguments, fill=False, counted=True):
         command = self.command + ["--node", f"127.0.0.1:{server.port}", "--json", "--quiet"]
@@ -64,7 +64,7 @@ class Load:
         for pid in server.pids if counted else []:
             command += ["--server-pid", str(pid)]
         command += [str(argument) for argument in arguments]
-        run = subprocess.run(command, capture_output=True, text=True, preexec_fn=run_on(self.cores, self.realtime))
+        run = subprocess.run(command, capture_output=True, text=True, preexec_fn=run_on(self.cores, self.is_favoured))
         if run.returncode != 0:
             raise BenchError(f"{' '.join(command)}: exit {run.returncode}: {run.stderr.strip()} {run.stdout.strip()}")
         sample = json.loads(run.stdout)

@@ -18,12 +18,9 @@ WRITES = USUAL + ["--read-ratio", "0"]
 MILLION = 1_000_000
 
 
-def row(name, title, is_single_threaded=True):
-    """Registers a row. Where a server works with several threads, or waits for the kernel's, it must not run under
-    SCHED_FIFO: they would wait for each other instead of sharing the core."""
-
+def row(name, title):
     def register(function):
-        function.title, function.is_single_threaded = title, is_single_threaded
+        function.title = title
         ROWS[name] = function
         return function
 
@@ -70,7 +67,7 @@ def put(bench, load, results):
     ])
 
 
-@row("fsync", "fsync = always, 64 connections: writes a second", is_single_threaded=False)
+@row("fsync", "fsync = always, 64 connections: writes a second")
 def fsync(bench, load, results):
     writes = ["--connections", "64", "--keys", "10000", "--value-size", "100", "--read-ratio", "0"]
     compare(results, load, "fsync", [
@@ -132,7 +129,7 @@ def memory(bench, load, results):
         "memory", "memory an entry", "memcached", bytes_an_entry["spydercache"] / bytes_an_entry["memcached"], 0.80))
 
 
-@row("recovery", "recovery of 10^6 such entries, and memory during it", is_single_threaded=False)
+@row("recovery", "recovery of 10^6 such entries, and memory during it")
 def recovery(bench, load, results):
     million = ["--keys", MILLION, "--value-size", "100"]
     settings = {"journal.enabled": "True", "local.reconstruct": "True"}
@@ -184,7 +181,7 @@ def idle(bench, load, results):
     results.comparisons.append(Comparison("idle", "idle connection", "limit", kib, 8, unit="KiB"))
 
 
-@row("start", "start to ready of an empty node, and its memory then", is_single_threaded=False)
+@row("start", "start to ready of an empty node, and its memory then")
 def start(bench, load, results):
     times, sizes = [], []
     for _ in range(load.rounds):
@@ -199,8 +196,7 @@ def start(bench, load, results):
     ]
 
 
-@row("tail", "p99 at half of the peak while 10^6 entries expire, segments are sealed and a snapshot is written",
-     is_single_threaded=False)
+@row("tail", "p99 at half of the peak while 10^6 entries expire, segments are sealed and a snapshot is written")
 def tail(bench, load, results):
     node = bench.node({"journal.enabled": "True", "journal.segment_size": "8MiB"})
     load.fill(node, USUAL)
@@ -226,7 +222,7 @@ def tail(bench, load, results):
     results.comparisons.append(Comparison("tail", "p99 while busy", "quiet p99", p99["busy"] / p99["quiet"], 3))
 
 
-@row("threads", "CPU a request with two threads against one, 64 connections", is_single_threaded=False)
+@row("threads", "CPU a request with two threads against one, 64 connections")
 def threads(bench, load, results):
     spread = ["--connections", "64", "--keys", "10000", "--value-size", "100"]
     cores = bench.all_cores
