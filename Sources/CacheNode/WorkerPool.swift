@@ -46,8 +46,4 @@ final class WorkerPool: Sendable {
             }
         }
     }
-
-    func shutdown() {
-        group.shutdownGracefully { _ in }
-    }
 }
