@@ -89,7 +89,8 @@ extension HTTPConnectionHandler {
             write(first.output.bytes)
             if first.closes { return finishClosing() }
         }
-        if parked.isEmpty && isClosing { return finishClosing() }
+        // A last reply that is not flushed yet closes when it is.
+        if parked.isEmpty && output.isEmpty && isClosing { return finishClosing() }
         proceed()
     }
 
@@ -115,7 +116,7 @@ extension HTTPConnectionHandler {
                 }
             }
         }
-        if isClosing { return finishClosing() }
+        if output.isEmpty && isClosing { return finishClosing() }
         proceed()
     }
 
