@@ -145,7 +145,7 @@ enum CachePut {
     private static func store(
         _ put: PutArguments, _ context: inout CallContext
     ) throws(MethodFailure) -> WriteReport {
-        let text = UnsafeRawBufferPointer(rebasing: context.body[Int(put.value.start)..<Int(put.value.end)])
+        let text = put.value.bytes(in: context.body)
         let thread = context.thread
         let now = context.now
         let storage = context.node.storage

@@ -57,8 +57,7 @@ extension CallContext {
     /// Decodes a key; throws 1004 for an empty or too long one, -32602 for anything but a string.
     func key(_ value: JSONValue, _ path: ParameterPath) throws(MethodFailure) -> CacheKey {
         guard value.kind == .string else { throw .invalid(path, "must be a string") }
-        let content = UnsafeRawBufferPointer(
-            rebasing: body[Int(value.slice.start) + 1..<Int(value.slice.end) - 1])
+        let content = value.content.bytes(in: body)
         var bytes = content
         if value.hasEscapes {
             var sink = BoundedSink(memory: thread.keyBuffer)
@@ -78,20 +77,10 @@ extension CallContext {
 
     /// Decodes a version given as a decimal string.
     func version(_ value: JSONValue, _ path: ParameterPath) throws(MethodFailure) -> UInt64 {
-        guard value.kind == .string, value.slice.count > 2, value.slice.count <= 22, !value.hasEscapes else {
+        guard value.kind == .string, let version = unsignedInteger(in: value.content.bytes(in: body)) else {
             throw .invalid(path, "must be a version: a string of decimal digits")
         }
-        var result: UInt64 = 0
-        for index in Int(value.slice.start) + 1..<Int(value.slice.end) - 1 {
-            let digit = body[index] &- UInt8(ascii: "0")
-            let (product, overflowed) = result.multipliedReportingOverflow(by: 10)
-            let (sum, carried) = product.addingReportingOverflow(UInt64(digit))
-            guard digit < 10, !overflowed, !carried else {
-                throw .invalid(path, "must be a version: a string of decimal digits")
-            }
-            result = sum
-        }
-        return result
+        return version
     }
 
     /// Decodes an integer within `range`.
