@@ -25,10 +25,14 @@ package struct View: Sendable, Equatable {
     package let epoch: Epoch
     /// Oldest first: members are only ever appended, and one that comes back is new.
     package let members: [MemberIdentity]
+    /// The members that own keys; the others are joining and get copies of theirs first.
+    package let serving: Set<MemberID>
 
-    package init(epoch: Epoch, members: [MemberIdentity]) {
+    /// `serving` nil: all members.
+    package init(epoch: Epoch, members: [MemberIdentity], serving: Set<MemberID>? = nil) {
         self.epoch = epoch
         self.members = members
+        self.serving = serving ?? Set(members.map(\.id))
     }
 
     static let none = View(epoch: .none, members: [])
