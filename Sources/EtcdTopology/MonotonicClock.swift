@@ -1,0 +1,11 @@
+// The clock of `mayAct`, the same as CacheNode's NodeClock.
+
+import Glibc
+
+enum MonotonicClock {
+    static func milliseconds() -> Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Int64(time.tv_sec) &* 1000 &+ Int64(time.tv_nsec) / 1_000_000
+    }
+}
