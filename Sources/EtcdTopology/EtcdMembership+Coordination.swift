@@ -3,8 +3,8 @@
 import Membership
 
 extension EtcdMembership {
-    /// Who numbers the next view: the oldest member of the latest one whose claim stands. Without a view the claim with the
-    /// highest floor, for its node knows the most recent past, and of equals the oldest.
+    /// Who numbers the next view: the oldest member of the latest one whose claim stands. Without a view the claim with
+    /// the highest floor, for its node knows the most recent past, and of equals the oldest.
     var coordinator: MemberID? {
         guard let mirror else { return nil }
         if let latest = latestView?.view {

@@ -40,8 +40,8 @@ extension EtcdMembership {
         registration = .none
     }
 
-    /// etcd knows the lease no longer, so others may have been told to go on without this node: it ceases to act, unless it
-    /// acts without a lease already. A list shows whether the whole store is another.
+    /// etcd knows the lease no longer, so others may have been told to go on without this node: it ceases to act,
+    /// unless it acts without a lease already. A list shows whether the whole store is another.
     private mutating func leaseEnded(_ id: LeaseID) {
         guard lease?.id == id else { return }
         registration = .none

@@ -17,6 +17,8 @@ struct Deletion: Sendable, Equatable {
 }
 
 extension EtcdMembership {
+    private static let maxRemovedRuns = 1000
+
     /// This node's keys are where the view of this epoch wants them.
     mutating func settled(_ epoch: Epoch, now: Int64) -> [EtcdAction] {
         input(now: now) { $0.settledEpoch = epoch }
@@ -29,8 +31,14 @@ extension EtcdMembership {
     }
 
     /// The member's host refuses connections to its address: it need not be waited for.
+    ///
+    /// Unless it came back from that before as the same process, as its incarnation shows: then a firewall refuses, and
+    /// removing it again would go on for ever.
     mutating func processGone(_ member: MemberIdentity, now: Int64) -> [EtcdAction] {
         guard member.id != identity.id, view?.members.contains(member) == true else { return [] }
+        if let removed = removedRuns[member.id], member.incarnation > removed, member.incarnation - removed <= 2 {
+            return []
+        }
         return input(now: now) { core in
             core.knownGone.insert(member)
             core.reviewAt = now
@@ -90,7 +98,9 @@ extension EtcdMembership {
             let id = claim.identity.id
             var operations: [Transaction.Operation] = [.delete(key(.claim(id)))]
             switch deletion.target {
-            case .process: break
+            case .process(let run):
+                if removedRuns.count >= Self.maxRemovedRuns { removedRuns = [:] }
+                removedRuns[id] = run.incarnation
             case .address:
                 let record = DepartureRecord(incarnation: claim.identity.incarnation, cause: .removed)
                 operations.append(.put(key(.departed(id)), value: record.value, lease: nil))

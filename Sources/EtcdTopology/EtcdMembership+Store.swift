@@ -31,7 +31,7 @@ extension EtcdMembership {
         input(now: now) { core in
             guard core.sync != .stale else { return }
             switch message {
-            case .created: return
+            case .created: core.watchBackoff.succeeded()
             case .events(let events, _):
                 core.sync = .watching(since: now)
                 core.mirror?.apply(events)
@@ -40,12 +40,13 @@ extension EtcdMembership {
         }
     }
 
-    /// The watch ended. Always followed by a list: a watch that began again at its revision would wait for ever in a store
-    /// that was wiped, and fail in one that was compacted.
+    /// The watch ended. Always followed by a list: a watch that began again at its revision would wait for ever in a
+    /// store that was wiped, and fail in one that was compacted.
     mutating func watchEnded(_ error: EtcdError, now: Int64) -> [EtcdAction] {
         input(now: now) { core in
             guard core.sync != .stale else { return }
             core.sync = .stale
+            core.retryAt = max(core.retryAt, now + core.watchBackoff.next())
             if error != .compacted { core.graceUntil = now + Self.grace(core.settings) }
         }
     }
@@ -98,9 +99,8 @@ extension EtcdMembership {
         mirrorChanged(now: now)
     }
 
-    /// Whether a list shows another store than the one before. Lists are linearizable, so a revision that goes back is no
-    /// late replica;
-    /// what was written while the list was under way does not count.
+    /// Whether a list shows another store than the one before. Lists are linearizable, so a revision that goes back is
+    /// no late replica; what was written while the list was under way does not count.
     private func isReplacement(_ fresh: StoreMirror) -> Bool {
         guard let mirror else { return false }
         if fresh.clusterID != mirror.clusterID || fresh.revision < revisionAtList { return true }

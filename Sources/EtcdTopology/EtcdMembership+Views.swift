@@ -74,6 +74,8 @@ extension EtcdMembership {
         guard let view, let mirror else { return }
         for member in view.members where member.id != identity.id {
             let state = mirror.claims[member.id]?.identity == member ? MemberState.alive : .suspect
+            // What went on purpose is no suspect; the next view tells.
+            if let departure = mirror.departed[member.id], departure.incarnation >= member.incarnation { continue }
             guard standing[member] != state else { continue }
             standing[member] = state
             emit(.memberBecame(state, member))

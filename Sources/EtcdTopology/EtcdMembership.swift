@@ -1,27 +1,28 @@
-// Who belongs to the cluster and whether this node may act, agreed upon through etcd, as a value: events in, actions out.
-// Knows no sockets, clocks, threads or encodings of HTTP.
+// Who belongs to the cluster and whether this node may act, agreed upon through etcd, as a value: events in, actions
+// out. Knows no sockets, clocks, threads or encodings of HTTP.
 //
 // Rules
-// - Claims. A node claims its id by creating `members/<id>` under a lease that it keeps alive. An earlier run's claim is
-//   removed, by its address: two processes cannot have one. A claim of another address is waited for; if it outlives a
-//   lease, its holder lives and this node is refused.
-// - Views. The coordinator, the first member of the latest view whose claim stands, writes `view`: the members whose claims
-//   stand, in their order, then the newcomers by the age of their claims. The write is conditional on its own claim and on
-//   the view it replaces, so of two that take themselves for the coordinator one loses. The epoch number is a base plus
-//   etcd's revision of that write.
-// - Serving. Newcomers own nothing until every member has said that its keys agree with the view (`settled`); then the next
-//   view has all members serving. In a first view, and when no serving member is left, all serve.
-// - Acting. A member acts until a twentieth before its lease can end, so a stopped process has ceased when it comes back.
-//   While etcd is out of reach the last view is frozen: a member acts without limit, unless it hears of a later epoch.
-// - Outages. When etcd was out of reach, or slow, leases may have ended of nodes that live. So nobody is left out of a view
-//   for a missing claim until all have had the time to come back (`grace`), except those known to be gone.
-// - Wiped or replaced stores. Seen by a revision that goes back, another cluster id, or a view with another birth. Everyone
-//   claims anew and says with its claim under which epoch it was (`floor`); a view below a living node's floor is void. The
-//   first of those with the highest floor publishes the view it was in again, numbered from above that floor. Until then
-//   the last view stays in force.
+// - Claims. A node claims its id by creating `members/<id>` under a lease that it keeps alive. An earlier run's claim
+//   is removed, by its address: two processes cannot have one. A claim of another address is waited for; if it outlives
+//   a lease, its holder lives and this node is refused.
+// - Views. The coordinator, the first member of the latest view whose claim stands, writes `view`: the members whose
+//   claims stand, in their order, then the newcomers by the age of their claims. The write is conditional on its own
+//   claim and on the view it replaces, so of two that take themselves for the coordinator one loses. The epoch number
+//   is a base plus etcd's revision of that write.
+// - Serving. Newcomers own nothing until every member has said that its keys agree with the view (`settled`); then the
+//   next view has all members serving. In a first view, and when no serving member is left, all serve.
+// - Acting. A member acts until a twentieth before its lease can end, so a stopped process has ceased when it comes
+//   back. While etcd is out of reach the last view is frozen: a member acts without limit, unless it hears of a later
+//   epoch.
+// - Outages. When etcd was out of reach, or slow, leases may have ended of nodes that live. So nobody is left out of a
+//   view for a missing claim until all have had the time to come back (`grace`), except those known to be gone.
+// - Wiped or replaced stores. Seen by a revision that goes back, another cluster id, or a view with another birth.
+//   Everyone claims anew and says with its claim under which epoch it was (`floor`); a view below a living node's floor
+//   is void. The first of those with the highest floor publishes the view it was in again, numbered from above that
+//   floor. Until then the last view stays in force.
 //
-// Invariants: a node's epochs only rise; no two views of a store share a number; a view a node leaves out may only be
-// published after its claim has ended, or in a store that it does not know yet.
+// Invariants: a node's epochs only rise; no two views of a store share a number; while etcd answers, a view without a
+// node is published only after it has ceased to act, or was removed on purpose.
 //
 // The caller's duties
 // 1. Give a monotonic `now` in milliseconds, never going back, and call `tick` every `settings.tickMilliseconds`.
@@ -94,6 +95,8 @@ struct EtcdMembership: Sendable {
     /// After a failure no new call before this.
     var retryAt = Int64.min
     var backoff: Backoff
+    /// Of its own, since lists succeed between watches that fail.
+    var watchBackoff: Backoff
     /// Why etcd is out of reach, nil while it is not.
     var outage: String?
     /// Until when a missing claim says nothing about its node.
@@ -112,6 +115,8 @@ struct EtcdMembership: Sendable {
     var deletions: [Deletion] = []
     /// Runs whose host refuses connections, or that an operator removed.
     var knownGone: Set<MemberIdentity> = []
+    /// Runs whose claims this node removed because their hosts refused connections.
+    var removedRuns: [MemberID: UInt64] = [:]
     /// Of the other members of the view, as last told.
     var standing: [MemberIdentity: MemberState] = [:]
     /// Members that went, the latest last.
@@ -126,6 +131,7 @@ struct EtcdMembership: Sendable {
         layout = KeyLayout(prefix: settings.prefix, cluster: settings.cluster)
         floor = min(settings.lastEpochNumber, maxEpochNumber)
         backoff = Backoff(seed: seed)
+        watchBackoff = Backoff(seed: ~seed)
         lastInput = now
         graceUntil = now + Self.grace(settings)
     }

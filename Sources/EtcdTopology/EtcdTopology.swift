@@ -20,11 +20,11 @@ package final class EtcdTopology: TopologySource {
     /// Whether the loop takes work; its lock orders every `execute` before the shutdown.
     private let isRunning = NIOLockedValueBox(true)
 
-    /// - Parameters:
-    ///   - identity: this run; its incarnation is above those of all earlier runs of the id. Views may show a higher one:
+    /// - Parameters: - identity: this run; its incarnation is above those of all earlier runs of the id. Views may show
+    ///   a higher one:
     ///     it rises whenever the node has to join again.
-    ///   - seed: of the waits between attempts.
-    ///   - report: gets a line for each thing that was dropped, with the reason; on the topology's thread, must not block.
+    ///   - seed: of the waits between attempts. - report: gets a line for each thing that was dropped, with the reason;
+    /// on the topology's thread, must not block.
     package init(
         settings: EtcdSettings, identity: MemberIdentity, seed: UInt64 = .random(in: .min ... .max),
         report: @escaping @Sendable (String) -> Void = { _ in }

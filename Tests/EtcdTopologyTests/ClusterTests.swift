@@ -68,7 +68,8 @@ struct ClusterTests {
         let told = victim.sink.now.events.count
         let start = MonotonicClock.milliseconds()
         let view = try waitForView(of: Set(survivors.map(\.identity.id.text)), at: survivors)
-        // A lease of two seconds, half a second until etcd notices, and the time in which nobody is left out after a start.
+        // A lease of two seconds, half a second until etcd notices, and the time in which nobody is left out after a
+        // start.
         #expect(MonotonicClock.milliseconds() - start < 4500)
         #expect(view.coordinator == view.epoch.proposer)
         #expect(view.coordinator != coordinator)

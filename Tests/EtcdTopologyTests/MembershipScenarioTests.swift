@@ -63,6 +63,18 @@ struct MembershipScenarioTests {
         #expect(cluster.nodes[0].core.members.last == Member(identity: victim, state: .dead))
     }
 
+    @Test func `A living member whose host refuses connections is removed once, not again and again`() throws {
+        var cluster = try converged(3, seed: 5)
+        for _ in 0..<3 {
+            let member = cluster.nodes[1].core.identity
+            cluster.perform(cluster.nodes[2].core.processGone(member, now: cluster.now), at: 2)
+            cluster.run(milliseconds: 50)
+            #expect(cluster.run(until: \.isConverged, limit: 3000) != nil)
+        }
+        #expect(cluster.nodes[1].expulsions == 1)
+        #expect(cluster.violations == [])
+    }
+
     @Test(arguments: 0..<10) func `A node that restarts within its lease takes over its id as a newcomer`(seed: UInt64)
         throws
     {

@@ -1,5 +1,5 @@
-// A real etcd of a test: started on free ports with a data directory of its own, paused, killed, wiped, and ended with the
-// value that stands for it. The binary comes from the Debian package etcd-server.
+// A real etcd of a test: started on free ports with a data directory of its own, paused, killed, wiped, and ended with
+// the value that stands for it. The binary comes from the Debian package etcd-server.
 
 import Foundation
 import Synchronization
