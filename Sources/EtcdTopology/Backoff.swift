@@ -1,6 +1,7 @@
 // How long to wait before the next attempt: exponential with full jitter ("Exponential Backoff And Jitter", AWS
 // Architecture Blog, 2015), so that the nodes of a cluster do not come back to a restarted etcd all at once.
 
+/// The waits of one kind of attempt.
 struct Backoff: Sendable {
     /// Milliseconds; the first wait is below `base`.
     static let base: Int64 = 100
@@ -20,6 +21,7 @@ struct Backoff: Sendable {
         return Int64(random() % UInt64(limit)) + 1
     }
 
+    /// The next wait is short again.
     mutating func succeeded() {
         failures = 0
     }

@@ -4,6 +4,7 @@
 
 import JSONRPC
 
+/// Linear in the length, both ways.
 enum Base64 {
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
     private static let padding = UInt8(ascii: "=")

@@ -23,6 +23,7 @@ enum StoreCall: Hashable, Sendable {
     case delete(MemberID)
 }
 
+/// One thing to do; what it brings comes back as an input.
 enum EtcdAction: Sendable {
     /// Make the call and hand the result to `replied`.
     case call(StoreCall, GatewayRequest, timeoutMilliseconds: Int64)

@@ -18,6 +18,7 @@ final class EtcdCall {
     private var status = 0
     private var body: [UInt8] = []
 
+    /// The time is divided among the endpoints.
     init(_ request: GatewayRequest, timeoutMilliseconds: Int64, connector: EndpointConnector, loop: any EventLoop) {
         self.request = request
         self.connector = connector
@@ -26,6 +27,7 @@ final class EtcdCall {
         attemptMilliseconds = max(1, timeoutMilliseconds / Int64(connector.count))
     }
 
+    /// Makes the first attempt; `finish` is called once, unless `cancel` was.
     func begin(_ finish: @escaping (EtcdCall, Result<EtcdReply, EtcdError>) -> Void) {
         self.finish = finish
         tryEndpoint()

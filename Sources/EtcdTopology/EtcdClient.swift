@@ -16,6 +16,7 @@ final class EtcdClient {
     private var watches: [ObjectIdentifier: WatchStream] = [:]
     private var isShutDown = false
 
+    /// Nothing is opened before the first call.
     init(endpoints: [EtcdSettings.Endpoint], loop: any EventLoop) {
         self.loop = loop
         connector = EndpointConnector(endpoints: endpoints, loop: loop)

@@ -19,6 +19,7 @@ final class EtcdDriver {
     private var isStopped = false
     private var members: [Member] = []
 
+    /// `report` gets what was dropped, `publishMembers` the known nodes whenever they change.
     init(
         settings: EtcdSettings, identity: MemberIdentity, seed: UInt64, loop: any EventLoop, sink: any TopologySink,
         report: @escaping (String) -> Void, publishMembers: @escaping ([Member]) -> Void
@@ -32,6 +33,7 @@ final class EtcdDriver {
         self.publishMembers = publishMembers
     }
 
+    /// Begins to tick; all else follows from the first tick.
     func start() {
         tick()
     }

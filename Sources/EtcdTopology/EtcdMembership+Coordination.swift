@@ -16,6 +16,7 @@ extension EtcdMembership {
         }?.identity.id
     }
 
+    /// Publishes the next view if this node is the coordinator and the latest one does not fit.
     mutating func coordinate(now: Int64) {
         guard now >= reviewAt, let mirror, case .claimed(_, let createRevision) = registration,
             coordinator == identity.id

@@ -6,6 +6,7 @@ extension EtcdMembership {
     /// A twentieth of a lease is kept as a margin for clocks that run at different speeds.
     private func end(ofLeaseFrom sentAt: Int64, ttl: Int64) -> Int64 { sentAt + ttl - ttl / 20 }
 
+    /// Renews the lease when a third of it is over, whatever else fails.
     mutating func keepLeaseAlive(now: Int64) {
         switch registration {
         case .none: return
@@ -14,16 +15,19 @@ extension EtcdMembership {
         }
     }
 
+    /// Not before the next attempt at anything.
     mutating func delayKeepAlive(until next: Int64) {
         updateLease { $0.nextKeepAlive = max($0.nextKeepAlive, next) }
     }
 
+    /// A lease to put the claim under.
     mutating func granted(_ id: LeaseID, ttlMilliseconds ttl: Int64, sentAt: Int64, now: Int64) {
         guard case .none = registration else { return }
         registration = .leased(
             Lease(id: id, ttlMilliseconds: ttl, end: end(ofLeaseFrom: sentAt, ttl: ttl), nextKeepAlive: now + ttl / 3))
     }
 
+    /// The lease was renewed, or turned out to have ended (0).
     mutating func kept(_ id: LeaseID, ttlMilliseconds ttl: Int64, sentAt: Int64) {
         guard lease?.id == id else { return }
         guard ttl > 0 else { return leaseEnded(id) }
@@ -35,6 +39,7 @@ extension EtcdMembership {
         if case .claimed = registration { authority = .lease }
     }
 
+    /// The lease is given back.
     mutating func revoked(_ id: LeaseID) {
         guard lease?.id == id else { return }
         registration = .none
@@ -177,6 +182,7 @@ extension EtcdMembership {
         tellActing()
     }
 
+    /// Writes all of it or nothing.
     mutating func commit(
         _ purpose: StoreCall, _ conditions: [Transaction.Condition], _ operations: [Transaction.Operation]
     ) {

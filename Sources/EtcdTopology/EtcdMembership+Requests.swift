@@ -4,6 +4,7 @@ import Membership
 
 /// A claim that is to go.
 struct Deletion: Sendable, Equatable {
+    /// Whose claim.
     enum Target: Sendable, Equatable {
         /// A run whose host refuses connections.
         case process(MemberIdentity)

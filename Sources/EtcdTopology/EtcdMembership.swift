@@ -32,7 +32,9 @@
 
 import Membership
 
+/// One node's part in a cluster; the file's head has the rules and the caller's duties.
 struct EtcdMembership: Sendable {
+    /// Where this node stands with the cluster.
     enum Phase: Sendable, Equatable {
         /// In no view, on the way into one.
         case joining
@@ -50,6 +52,7 @@ struct EtcdMembership: Sendable {
         case claimed(Lease, createRevision: Revision)
     }
 
+    /// A lease of this node. Times are its own clock's milliseconds.
     struct Lease: Sendable, Equatable {
         let id: LeaseID
         let ttlMilliseconds: Int64
@@ -224,11 +227,13 @@ struct EtcdMembership: Sendable {
         actions.append(.cancelWatch)
     }
 
+    /// Asks for a call unless one for the same purpose is under way.
     mutating func call(_ purpose: StoreCall, _ request: GatewayRequest) {
         guard inFlight.insert(purpose).inserted else { return }
         actions.append(.call(purpose, request, timeoutMilliseconds: callTimeout))
     }
 
+    /// Tells the sink.
     mutating func emit(_ event: TopologyEvent) {
         actions.append(.emit(event))
     }

@@ -1,6 +1,8 @@
 // What the topology is told by the node's configuration.
 
+/// Equal on all nodes of a cluster except the endpoints and the last epoch.
 package struct EtcdSettings: Sendable {
+    /// A client URL of an etcd member, in parts. Without TLS.
     package struct Endpoint: Hashable, Sendable {
         /// A name, an IPv4 address or an IPv6 address without brackets.
         package let host: String

@@ -49,14 +49,18 @@ package final class EtcdTopology: TopologySource {
         }
     }
 
+    /// Lets the coordinator know, when newcomers wait for it.
     package func settled(_ epoch: Epoch) {
         input { $0.settled(epoch, now: $1) }
     }
 
+    /// Removes the member's claim, so that fail-over does not wait for its lease. Nothing happens to one that came
+    /// back from that before as the same process.
     package func processGone(_ member: MemberIdentity) {
         input { $0.processGone(member, now: $1) }
     }
 
+    /// Ends this node's acting until it is in that epoch, or a later one, itself.
     package func epochMet(_ number: UInt64) {
         input { $0.epochMet(number, now: $1) }
     }
@@ -66,10 +70,12 @@ package final class EtcdTopology: TopologySource {
         input { $0.rejoin(now: $1) }
     }
 
+    /// The node at that address leaves, as if it had been told to; it may come back with `connect`.
     package func remove(address: String) {
         input { $0.remove(address: address, now: $1) }
     }
 
+    /// Withdraws from the cluster; `left` follows within a failure time, also without etcd.
     package func leave() {
         input { $0.leave(now: $1) }
     }

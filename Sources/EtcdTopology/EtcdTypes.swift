@@ -24,6 +24,7 @@ struct StoreHeader: Equatable, Sendable {
     var revision: Revision
 }
 
+/// A key as it stands.
 struct KeyValue: Equatable, Sendable {
     var key: String
     var value: [UInt8]
@@ -34,6 +35,7 @@ struct KeyValue: Equatable, Sendable {
     var lease: LeaseID?
 }
 
+/// One change of one key.
 enum KeyEvent: Equatable, Sendable {
     case put(KeyValue)
     case deleted(key: String, at: Revision)
@@ -41,6 +43,7 @@ enum KeyEvent: Equatable, Sendable {
 
 /// Writes that happen together, and only if all conditions hold.
 struct Transaction: Equatable, Sendable {
+    /// What has to be so.
     enum Condition: Equatable, Sendable {
         /// The key was created at this revision; `.none`: it does not exist.
         case created(String, at: Revision)
@@ -48,6 +51,7 @@ struct Transaction: Equatable, Sendable {
         case modified(String, at: Revision)
     }
 
+    /// What is written.
     enum Operation: Equatable, Sendable {
         case put(String, value: [UInt8], lease: LeaseID?)
         case delete(String)

@@ -9,6 +9,7 @@ final class GatewayConnection: ChannelInboundHandler {
     typealias InboundIn = HTTPClientResponsePart
     typealias OutboundOut = HTTPClientRequestPart
 
+    /// An answer comes as a status, any number of bytes, and an end; or as a loss at any time.
     enum Part {
         case status(Int)
         case bytes(ByteBuffer)

@@ -3,6 +3,7 @@
 
 /// The answer to one call.
 struct EtcdReply: Equatable, Sendable {
+    /// What was asked for.
     enum Content: Equatable, Sendable {
         case granted(LeaseID, ttlSeconds: Int64)
         /// 0 seconds: the lease has ended.
@@ -61,6 +62,9 @@ enum WatchMessage: Equatable, Sendable {
     /// What happened, oldest first; none when etcd only says how far it is.
     case events([KeyEvent], StoreHeader)
 
+    /// Reads a line without its end.
+    ///
+    /// - Throws: `compacted` when the history has gone, `refused` when etcd ended the watch for another reason.
     init(line: [UInt8]) throws(EtcdError) {
         self = try GatewayJSON.read(line) { json throws(EtcdError) in
             guard let result = json["result"] else { throw EtcdError(streamed: json) }

@@ -3,6 +3,7 @@
 
 import JSONRPC
 
+/// One call.
 enum GatewayRequest: Equatable, Sendable {
     case grant(ttlSeconds: Int64)
     case keepAlive(LeaseID)

@@ -1,7 +1,7 @@
 // Which keys a cluster has in etcd. Below `<prefix><cluster>/`:
 //
 //     members/<id>    a node's claim on its id, under its lease: {"id","address","incarnation","floor"}
-//     view            the agreed view: {"base","proposer","members":[{"id","address","incarnation"},…],"serving":["id",…]}
+//     view            the agreed view: {"base","proposer","members":[{"id","address","incarnation"}],"serving":["id"]}
 //     settled/<id>    the number of the epoch whose view the node's keys agree with, under its lease
 //     departed/<id>   {"incarnation","cause":"left"|"removed"}: that run went on purpose; lasts until the id comes back
 //
@@ -18,6 +18,7 @@ enum StoreKey: Equatable, Sendable {
     case departed(MemberID)
 }
 
+/// The keys of one cluster.
 struct KeyLayout: Sendable {
     /// What all keys of the cluster begin with; ends in a slash.
     let root: String
@@ -26,6 +27,7 @@ struct KeyLayout: Sendable {
         root = prefix + Self.encoded(cluster) + "/"
     }
 
+    /// The key in the store.
     func key(_ key: StoreKey) -> String {
         switch key {
         case .claim(let id): root + "members/" + Self.encoded(id.text)

@@ -2,7 +2,9 @@
 
 import Glibc
 
+/// Unaffected by changes of the date; stands still with the machine, not with the process.
 enum MonotonicClock {
+    /// Since some time before the program began.
     static func milliseconds() -> Int64 {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)

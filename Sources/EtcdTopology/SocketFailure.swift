@@ -3,6 +3,7 @@
 import Glibc
 import NIOCore
 
+/// One table, so that a failure reads the same wherever it is met.
 enum SocketFailure {
     /// E.g. "Connection refused".
     static func reason(_ error: any Error) -> String {

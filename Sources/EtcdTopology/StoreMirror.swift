@@ -12,12 +12,14 @@ struct Claim: Equatable, Sendable {
     var modRevision: Revision
 }
 
+/// A view and where it comes from.
 struct StoredView: Equatable, Sendable {
     var view: View
     var base: UInt64
     var createRevision: Revision
 }
 
+/// All that etcd says about one cluster.
 struct StoreMirror: Sendable {
     /// Which store this is.
     let clusterID: UInt64
@@ -32,6 +34,7 @@ struct StoreMirror: Sendable {
     /// Values that were dropped because they make no sense, with the reason; for the log.
     private var dropped: [String] = []
 
+    /// From a list; O(length).
     init(_ pairs: [KeyValue], header: StoreHeader, layout: KeyLayout) {
         clusterID = header.clusterID
         revision = header.revision

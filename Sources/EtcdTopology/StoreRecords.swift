@@ -18,6 +18,7 @@ struct ClaimRecord: Equatable, Sendable {
         self.floor = floor
     }
 
+    /// - Throws: `malformed`.
     init(_ value: [UInt8]) throws(EtcdError) {
         self = try GatewayJSON.read(value) { json throws(EtcdError) in
             guard let floor = json["floor"]?.unsigned, floor <= maxEpochNumber else {
@@ -54,6 +55,7 @@ struct ViewRecord: Equatable, Sendable {
         self.serving = serving
     }
 
+    /// - Throws: `malformed`, also for members that are double or unknown.
     init(_ value: [UInt8]) throws(EtcdError) {
         self = try GatewayJSON.read(value) { json throws(EtcdError) in
             guard let base = json["base"]?.unsigned, base <= maxEpochNumber, let proposer = json["proposer"]?.string
@@ -94,6 +96,7 @@ struct ViewRecord: Equatable, Sendable {
 
 /// A run of a node that went on purpose.
 struct DepartureRecord: Equatable, Sendable {
+    /// Why it is gone.
     enum Cause: String, Sendable {
         case left
         case removed
@@ -107,6 +110,7 @@ struct DepartureRecord: Equatable, Sendable {
         self.cause = cause
     }
 
+    /// - Throws: `malformed`.
     init(_ value: [UInt8]) throws(EtcdError) {
         self = try GatewayJSON.read(value) { json throws(EtcdError) in
             guard let incarnation = json["incarnation"]?.unsigned,
@@ -135,6 +139,7 @@ enum SettledRecord {
         return value
     }
 
+    /// - Throws: `malformed` when it is no number.
     static func number(_ value: [UInt8]) throws(EtcdError) -> UInt64 {
         guard let number = value.withUnsafeBytes({ unsignedInteger(in: $0) }) else {
             throw .malformed("an epoch that is no number")

@@ -17,6 +17,7 @@ final class WatchStream {
     /// What came after the last line end.
     private var line: [UInt8] = []
 
+    /// The time-out is for the way to a watch that stands.
     init(_ request: GatewayRequest, timeoutMilliseconds: Int64, connector: EndpointConnector, loop: any EventLoop) {
         self.request = request
         self.connector = connector
@@ -25,6 +26,7 @@ final class WatchStream {
         endpoint = connector.name
     }
 
+    /// Asks for the watch; `receive` is called until the first failure or `cancel`.
     func begin(_ receive: @escaping (WatchStream, Result<WatchMessage, EtcdError>) -> Void) {
         self.receive = receive
         timer = loop.assumeIsolated().scheduleTask(in: .milliseconds(timeoutMilliseconds)) {
@@ -41,6 +43,7 @@ final class WatchStream {
         }
     }
 
+    /// Nothing is received any more.
     func cancel() {
         receive = nil
         timer?.cancel()

@@ -70,7 +70,7 @@ struct ClusterTests {
         let view = try waitForView(of: Set(survivors.map(\.identity.id.text)), at: survivors)
         // A lease of two seconds, half a second until etcd notices, and the time in which nobody is left out after a
         // start.
-        #expect(MonotonicClock.milliseconds() - start < 4500)
+        #expect(MonotonicClock.milliseconds() - start < 5000)
         #expect(view.coordinator == view.epoch.proposer)
         #expect(view.coordinator != coordinator)
         #expect(survivors[0].topology.members.last?.state == .dead)
@@ -86,7 +86,7 @@ struct ClusterTests {
         let start = MonotonicClock.milliseconds()
         for node in nodes[0..<2] { node.topology.processGone(nodes[2].identity) }
         try waitForView(of: ["1", "2"], at: Array(nodes[0..<2]))
-        #expect(MonotonicClock.milliseconds() - start < 1000)
+        #expect(MonotonicClock.milliseconds() - start < 1900)
     }
 
     @Test func `A node that leaves is out at once and may come back`() throws {
@@ -129,7 +129,7 @@ struct ClusterTests {
         let view = try waitForView(of: ["1", "2"], at: [nodes[0], again]) {
             $0.member(MemberID("2"))?.incarnation == 2000
         }
-        #expect(MonotonicClock.milliseconds() - start < 1500)
+        #expect(MonotonicClock.milliseconds() - start < 1900)
         #expect(view.serving == [MemberID("1")])
     }
 

@@ -8,7 +8,8 @@ import Testing
 
 struct GatewayCodecTests {
     static let header =
-        #""header":{"cluster_id":"324952591200643719","member_id":"3319814642761637952","revision":"7","raft_term":"2"}"#
+        #""header":{"cluster_id":"324952591200643719","member_id":"33","revision":"7","raft_term":"2"}"#
+    static let pair = #"{"key":"L2E=","create_revision":"2","mod_revision":"3","version":"2","value":"eA=="}"#
     static let parsedHeader = StoreHeader(clusterID: 324_952_591_200_643_719, revision: Revision(rawValue: 7))
 
     private func reply(_ request: GatewayRequest, _ text: String) throws(EtcdError) -> EtcdReply {
@@ -55,7 +56,7 @@ struct GatewayCodecTests {
         #expect(
             try reply(
                 .list(prefix: "/"),
-                "{\(Self.header),\"kvs\":[{\"key\":\"L2E=\",\"create_revision\":\"2\",\"mod_revision\":\"3\",\"version\":\"2\",\"value\":\"eA==\",\"lease\":\"5\",\"novelty\":[{}]}],\"count\":\"1\"}"
+                "{\(Self.header),\"kvs\":[\(Self.pair.dropLast()),\"lease\":\"5\",\"novelty\":[{}]}],\"count\":\"1\"}"
             ).content
                 == .listed([
                     KeyValue(
@@ -69,8 +70,8 @@ struct GatewayCodecTests {
     }
 
     @Test func `Errors keep their kind`() {
-        let lease =
-            #"{"error":"etcdserver: requested lease not found","message":"etcdserver: requested lease not found","code":5}"#
+        let text = "etcdserver: requested lease not found"
+        let lease = "{\"error\":\"\(text)\",\"message\":\"\(text)\",\"code\":5}"
         #expect(EtcdError(status: 404, body: Array(lease.utf8)) == .leaseNotFound)
         let other = #"{"error":"e","message":"etcdserver: no leader","code":14}"#
         let error = EtcdError(status: 503, body: Array(other.utf8))
@@ -83,10 +84,12 @@ struct GatewayCodecTests {
 
     @Test func `Lines of a watch are read`() throws {
         func line(_ text: String) throws(EtcdError) -> WatchMessage { try WatchMessage(line: Array(text.utf8)) }
+        let deletion = #"{"type":"DELETE","kv":{"key":"L2E=","mod_revision":"4"}}"#
+        let compacted = "etcdserver: mvcc: required revision has been compacted"
         #expect(try line("{\"result\":{\(Self.header),\"created\":true}}") == .created(Self.parsedHeader))
         #expect(
             try line(
-                "{\"result\":{\(Self.header),\"events\":[{\"kv\":{\"key\":\"L2E=\",\"create_revision\":\"2\",\"mod_revision\":\"3\",\"version\":\"2\",\"value\":\"eA==\"}},{\"type\":\"DELETE\",\"kv\":{\"key\":\"L2E=\",\"mod_revision\":\"4\"}}]}}"
+                "{\"result\":{\(Self.header),\"events\":[{\"kv\":\(Self.pair)},\(deletion)]}}"
             )
                 == .events(
                     [
@@ -100,9 +103,7 @@ struct GatewayCodecTests {
             try line("{\"result\":{\"header\":{},\"canceled\":true,\"compact_revision\":\"3\"}}")
         }
         #expect(throws: EtcdError.compacted) {
-            try line(
-                #"{"error":{"grpc_code":11,"http_code":400,"message":"etcdserver: mvcc: required revision has been compacted"}}"#
-            )
+            try line("{\"error\":{\"grpc_code\":11,\"http_code\":400,\"message\":\"\(compacted)\"}}")
         }
         #expect(throws: EtcdError.refused(status: 200, code: 1, message: "why")) {
             try line("{\"result\":{\"canceled\":true,\"cancel_reason\":\"why\"}}")
@@ -110,9 +111,7 @@ struct GatewayCodecTests {
     }
 
     @Test func `A reply that is cut off anywhere is malformed`() {
-        let whole = Array(
-            "{\(Self.header),\"kvs\":[{\"key\":\"L2E=\",\"create_revision\":\"2\",\"mod_revision\":\"3\",\"value\":\"eA==\"}],\"count\":\"1\"}"
-                .utf8)
+        let whole = Array("{\(Self.header),\"kvs\":[\(Self.pair)],\"count\":\"1\"}".utf8)
         for length in 0..<whole.count {
             #expect(throws: EtcdError.self) { try EtcdReply(to: .list(prefix: "/"), body: Array(whole[..<length])) }
             #expect(throws: EtcdError.self) { try WatchMessage(line: Array(whole[..<length])) }

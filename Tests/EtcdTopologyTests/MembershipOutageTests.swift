@@ -187,7 +187,7 @@ struct MembershipOutageTests {
         #expect(cluster.violations == [])
     }
 
-    @Test(arguments: 0..<40) func `After any faults the nodes that are left agree`(seed: UInt64) throws {
+    @Test(arguments: 0..<30) func `After any faults the nodes that are left agree`(seed: UInt64) throws {
         var cluster = SimulatedEtcdCluster(count: 4, seed: seed)
         var random = SeededRandom(seed: seed ^ 0xE7CD)
         for _ in 0..<25 {

@@ -91,6 +91,30 @@ struct MembershipScenarioTests {
         #expect(cluster.violations == [])
     }
 
+    @Test(arguments: 0..<10) func `A cluster that was killed forms again, soon or late`(seed: UInt64) throws {
+        for downtime: Int64 in [200, 6000] {
+            var cluster = try converged(3, seed: seed)
+            for index in 0..<3 { cluster.crash(index) }
+            cluster.run(milliseconds: downtime)
+            for index in 0..<3 {
+                cluster.restart(index)
+                cluster.run(milliseconds: 50)
+            }
+            #expect(cluster.run(until: \.isConverged, limit: 2000) != nil, "seed \(seed), \(downtime) ms")
+            #expect(cluster.violations == [])
+        }
+    }
+
+    @Test(arguments: 0..<10) func `One node of a cluster that was killed goes on alone`(seed: UInt64) throws {
+        var cluster = try converged(3, seed: seed)
+        for index in 0..<3 { cluster.crash(index) }
+        cluster.run(milliseconds: 6000)
+        cluster.restart(1)
+        // The time in which the others could come back.
+        #expect(cluster.run(until: \.isConverged, limit: 4000) != nil, "seed \(seed)")
+        #expect(cluster.violations == [])
+    }
+
     @Test(arguments: 0..<10) func `A second node with a living node's id is refused, with a dead one's it is not`(
         seed: UInt64
     ) throws {

@@ -155,15 +155,15 @@ struct SimulatedEtcdCluster {
     }
 
     private mutating func deliver() {
+        guard messages.contains(where: { $0.due <= now }) else { return }
         let due = messages.filter { $0.due <= now }
-        guard !due.isEmpty else { return }
         messages.removeAll { $0.due <= now }
         for message in due {
             // A stopped process finds what came when it runs again.
             guard message.run == runs[message.node] else { continue }
             if nodes[message.node].isPaused, case .reply = message.delivery {
                 messages.append(
-                    Message(due: now + 1, node: message.node, run: message.run, delivery: message.delivery))
+                    Message(due: now + 10, node: message.node, run: message.run, delivery: message.delivery))
                 continue
             }
             switch message.delivery {
@@ -195,7 +195,7 @@ struct SimulatedEtcdCluster {
             guard now < deadline else {
                 return later(.reply(call, .failure(lateness), sentAt: sentAt), at: now)
             }
-            later(.request(call, request, sentAt: sentAt, deadline: deadline), at: now + 1)
+            later(.request(call, request, sentAt: sentAt, deadline: deadline), at: now + 10)
         case .up:
             let result = store.answer(request, now: now)
             if Double.random(in: 0..<1, using: &random) < loss {

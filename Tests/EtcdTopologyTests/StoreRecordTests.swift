@@ -55,12 +55,14 @@ struct StoreRecordTests {
                 == #"{"id":"1","address":"host:1","incarnation":"9","floor":"0"}"#)
     }
 
+    static let one = #"{"id":"1","address":"a","incarnation":"1"}"#
+
     @Test(arguments: [
         #"{"base":"0","proposer":"1","members":[],"serving":[]}"#,
-        #"{"base":"0","proposer":"1","members":[{"id":"1","address":"a","incarnation":"1"}],"serving":[]}"#,
-        #"{"base":"0","proposer":"1","members":[{"id":"1","address":"a","incarnation":"1"}],"serving":["2"]}"#,
-        #"{"base":"0","proposer":"1","members":[{"id":"1","address":"a","incarnation":"1"},{"id":"1","address":"b","incarnation":"1"}],"serving":["1"]}"#,
-        #"{"base":"9223372036854775807","proposer":"1","members":[{"id":"1","address":"a","incarnation":"1"}],"serving":["1"]}"#,
+        #"{"base":"0","proposer":"1","members":[\#(one)],"serving":[]}"#,
+        #"{"base":"0","proposer":"1","members":[\#(one)],"serving":["2"]}"#,
+        #"{"base":"0","proposer":"1","members":[\#(one),\#(one)],"serving":["1"]}"#,
+        #"{"base":"9223372036854775807","proposer":"1","members":[\#(one)],"serving":["1"]}"#,
     ])
     func `A view that cannot be is refused`(text: String) {
         #expect(throws: EtcdError.self) { try ViewRecord(Array(text.utf8)) }
