@@ -131,6 +131,48 @@ struct MembershipOutageTests {
         #expect(cluster.violations == [])
     }
 
+    @Test func `What a stopped node was waiting for says nothing about etcd when it runs again`() throws {
+        var cluster = try converged(2, seed: 6)
+        let lease = try #require(cluster.nodes[1].core.lease)
+        try #require(cluster.run(until: { $0.nodes[1].core.inFlight == [.keepAlive(lease.id)] }, limit: 2000) != nil)
+        let sentAt = cluster.now
+        cluster.nodes[1].isPaused = true
+        cluster.run(milliseconds: 6000)
+        // Its timers are the first to go off.
+        let late = EtcdError.timedOut(milliseconds: 1000)
+        cluster.perform(
+            cluster.nodes[1].core.replied(
+                to: .keepAlive(lease.id), with: .failure(late), sentAt: sentAt, now: cluster.now), at: 1)
+        #expect(!cluster.acts(1))
+        cluster.nodes[1].isPaused = false
+        #expect(cluster.run(until: \.isConverged, limit: 5000) != nil)
+        #expect(cluster.nodes[1].expulsions == 1)
+    }
+
+    @Test func `A list that is older than a write beside it shows no other store`() throws {
+        var cluster = try converged(1, seed: 7)
+        let core = cluster.nodes[0].core
+        guard case .claimed = core.registration, let view = core.view else {
+            Issue.record("no claim")
+            return
+        }
+        guard case .success(let list) = cluster.store.answer(.list(prefix: core.layout.root), now: cluster.now) else {
+            return
+        }
+        cluster.perform(cluster.nodes[0].core.watchEnded(.unreachable("cut"), now: cluster.now), at: 0)
+        try #require(cluster.run(until: { $0.nodes[0].core.inFlight.contains(.list) }, limit: 1000) != nil)
+        var header = list.header
+        header.revision = header.revision.next
+        let written = EtcdReply(header: header, content: .committed(succeeded: true))
+        let sentAt = cluster.now
+        cluster.perform(
+            cluster.nodes[0].core.replied(to: .settle, with: .success(written), sentAt: sentAt, now: sentAt), at: 0)
+        cluster.perform(
+            cluster.nodes[0].core.replied(to: .list, with: .success(list), sentAt: sentAt, now: sentAt), at: 0)
+        #expect(cluster.nodes[0].core.registration == core.registration)
+        #expect(cluster.nodes[0].core.view == view)
+    }
+
     @Test(arguments: 0..<10) func `A node without a way to etcd acts on until it hears of a later epoch`(seed: UInt64)
         throws
     {

@@ -18,6 +18,8 @@ struct MembershipScenarioTests {
     @Test(arguments: 0..<10) func `Nodes that start together form a view in which all serve`(seed: UInt64) throws {
         let cluster = try converged(3, seed: seed)
         #expect(cluster.nodes.allSatisfy { $0.views.count == 1 }, "seed \(seed)")
+        // Nobody writes before it has seen what it wrote before.
+        #expect(cluster.lostRaces == 0, "seed \(seed)")
         #expect(cluster.violations == [])
     }
 
@@ -36,7 +38,21 @@ struct MembershipScenarioTests {
         #expect(cluster.nodes[newcomer].view == joining)
         cluster.perform(cluster.nodes[newcomer].core.settled(joining.epoch, now: cluster.now), at: newcomer)
         #expect(cluster.run(until: \.isConverged, limit: 1000) != nil)
+        #expect(cluster.lostRaces == 0, "seed \(seed)")
         #expect(cluster.violations == [])
+    }
+
+    @Test func `A view is written only under its author's claim and on top of the view that its author knows`() throws {
+        var cluster = try converged(3, seed: 2)
+        let layout = cluster.nodes[0].core.layout
+        let view = try #require(cluster.store.pairs[layout.key(.view)])
+        cluster.add("new")
+        try #require(cluster.run(until: { $0.nodes[3].view != nil }, limit: 3000) != nil)
+        let (node, transaction) = try #require(cluster.lastPublication)
+        let claim = layout.key(.claim(cluster.nodes[node].core.identity.id))
+        let born = try #require(cluster.store.pairs[claim]?.createRevision)
+        #expect(transaction.conditions == [.created(claim, at: born), .modified(view.key, at: view.modRevision)])
+        #expect(cluster.nodes[0].view?.coordinator == cluster.nodes[node].core.identity.id)
     }
 
     @Test(arguments: 0..<10) func `A dead member is left out within its lease, the coordinator too`(seed: UInt64) throws

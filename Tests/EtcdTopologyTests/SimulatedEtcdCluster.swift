@@ -60,6 +60,10 @@ struct SimulatedEtcdCluster {
     /// Probability that a reply is lost with its connection.
     var loss = 0.0
     private(set) var violations: [String] = []
+    /// Transactions whose conditions did not hold.
+    private(set) var lostRaces = 0
+    /// The latest attempt to write a view.
+    private(set) var lastPublication: (node: Int, transaction: Transaction)?
     private var messages: [Message] = []
     private var runs: [Int] = []
     private var random: SeededRandom
@@ -198,6 +202,10 @@ struct SimulatedEtcdCluster {
             later(.request(call, request, sentAt: sentAt, deadline: deadline), at: now + 10)
         case .up:
             let result = store.answer(request, now: now)
+            if case .success(let reply) = result, reply.content == .committed(succeeded: false) { lostRaces += 1 }
+            if case .commit(let transaction) = request, call == .publish {
+                lastPublication = (message.node, transaction)
+            }
             if Double.random(in: 0..<1, using: &random) < loss {
                 return later(.reply(call, .failure(.unreachable("cut")), sentAt: sentAt), at: now + 2)
             }
