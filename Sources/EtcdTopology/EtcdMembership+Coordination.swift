@@ -18,7 +18,7 @@ extension EtcdMembership {
 
     /// Publishes the next view if this node is the coordinator and the latest one does not fit.
     mutating func coordinate(now: Int64) {
-        guard now >= reviewAt, let mirror, case .claimed(_, let createRevision) = registration,
+        guard now >= reviewAt, let mirror, case .claimed(let lease, let createRevision) = registration,
             coordinator == identity.id
         else { return }
         let latest = latestView
@@ -35,8 +35,8 @@ extension EtcdMembership {
             return
         }
         let record = ViewRecord(
-            base: latest?.base ?? max(mirror.floor, floor), proposer: identity.id, members: next.members,
-            serving: next.serving)
+            base: latest?.base ?? max(mirror.floor, floor), origin: mirror.view?.origin ?? lease.id,
+            proposer: identity.id, members: next.members, serving: next.serving)
         commit(
             .publish,
             [

@@ -28,9 +28,9 @@ extension EtcdMembership {
     }
 
     /// The lease was renewed, or turned out to have ended (0).
-    mutating func kept(_ id: LeaseID, ttlMilliseconds ttl: Int64, sentAt: Int64) {
+    mutating func kept(_ id: LeaseID, ttlMilliseconds ttl: Int64, sentAt: Int64, now: Int64) {
         guard lease?.id == id else { return }
-        guard ttl > 0 else { return leaseEnded(id) }
+        guard ttl > 0 else { return leaseEnded(id, now: now) }
         let end = end(ofLeaseFrom: sentAt, ttl: ttl)
         updateLease { lease in
             lease.end = end
@@ -45,10 +45,13 @@ extension EtcdMembership {
         registration = .none
     }
 
-    /// etcd knows the lease no longer, so others may have been told to go on without this node: it ceases to act,
-    /// unless it acts without a lease already. A list shows whether the whole store is another.
-    private mutating func leaseEnded(_ id: LeaseID) {
-        guard lease?.id == id else { return }
+    /// etcd knows the lease no longer, so others may have been told to go on without this node: it ceases to act. A
+    /// list shows whether the whole store is another.
+    private mutating func leaseEnded(_ id: LeaseID, now: Int64) {
+        guard let lease, lease.id == id else { return }
+        // A lease that cannot have run out, right after the watch broke: most likely a wiped store. The list that is on
+        // its way will tell; until then the view is in force, as in any outage.
+        if case .claimed = registration, sync == .stale, now < lease.end, view != nil { authority = .frozen }
         registration = .none
         loseSync()
     }
@@ -56,7 +59,7 @@ extension EtcdMembership {
     /// A call failed because its lease has ended.
     mutating func leaseNotFound(by call: StoreCall, now: Int64) {
         switch call {
-        case .keepAlive(let id), .claim(let id): leaseEnded(id)
+        case .keepAlive(let id), .claim(let id): leaseEnded(id, now: now)
         case .revoke(let id): revoked(id)
         // Of whichever lease there was when it was sent.
         case .settle, .raiseFloor: updateLease { $0.nextKeepAlive = now }

@@ -16,6 +16,9 @@ extension EtcdMembership {
             switch result {
             case .success(let reply):
                 core.answered(sentAt: sentAt, now: now)
+                if reply.header.clusterID == core.mirror?.clusterID {
+                    core.highestRevision = max(core.highestRevision, reply.header.revision)
+                }
                 core.handle(reply, to: call, sentAt: sentAt, now: now)
             case .failure(.leaseNotFound):
                 core.answered(sentAt: sentAt, now: now)
@@ -58,7 +61,7 @@ extension EtcdMembership {
         case (.grant, .granted(let id, let seconds)):
             granted(id, ttlMilliseconds: seconds * 1000, sentAt: sentAt, now: now)
         case (.keepAlive(let id), .kept(let seconds)):
-            kept(id, ttlMilliseconds: seconds * 1000, sentAt: sentAt)
+            kept(id, ttlMilliseconds: seconds * 1000, sentAt: sentAt, now: now)
             // The watch may have died without a word: now and then a list makes sure.
             if case .watching(let since) = sync, let mirror, reply.header.revision > mirror.revision,
                 now - since > max(5 * ttlMilliseconds, 10_000)
@@ -73,7 +76,6 @@ extension EtcdMembership {
                 retryAt = max(retryAt, now + backoff.next())
                 return loseSync()
             }
-            highestRevision = max(highestRevision, reply.header.revision)
             awaited = (max(awaited.revision, reply.header.revision), now)
             committed(call, at: reply.header.revision, now: now)
         case (_, .listed), (_, .granted), (_, .kept), (_, .revoked):
@@ -105,7 +107,7 @@ extension EtcdMembership {
         guard let mirror else { return false }
         if fresh.clusterID != mirror.clusterID || fresh.revision < revisionAtList { return true }
         guard let view = mirror.view else { return false }
-        return fresh.view?.createRevision != view.createRevision
+        return fresh.view?.origin != view.origin
     }
 
     private mutating func mirrorChanged(now: Int64) {

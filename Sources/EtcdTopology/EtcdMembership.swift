@@ -16,7 +16,7 @@
 //   epoch.
 // - Outages. When etcd was out of reach, or slow, leases may have ended of nodes that live. So nobody is left out of a
 //   view for a missing claim until all have had the time to come back (`grace`), except those known to be gone.
-// - Wiped or replaced stores. Seen by a revision that goes back, another cluster id, or a view with another birth.
+// - Wiped or replaced stores. Seen by a revision that goes back, another cluster id, or a view of another origin.
 //   Everyone claims anew and says with its claim under which epoch it was (`floor`); a view below a living node's floor
 //   is void. The first of those with the highest floor publishes the view it was in again, numbered from above that
 //   floor. Until then the last view stays in force.

@@ -16,7 +16,7 @@ struct Claim: Equatable, Sendable {
 struct StoredView: Equatable, Sendable {
     var view: View
     var base: UInt64
-    var createRevision: Revision
+    var origin: LeaseID
 }
 
 /// All that etcd says about one cluster.
@@ -92,7 +92,7 @@ struct StoreMirror: Sendable {
                     view: View(
                         epoch: Epoch(number: number, proposer: record.proposer), members: record.members,
                         serving: record.serving),
-                    base: record.base, createRevision: pair.createRevision)
+                    base: record.base, origin: record.origin)
             case .settled(let id): settled[id] = try SettledRecord.number(pair.value)
             case .departed(let id): departed[id] = try DepartureRecord(pair.value)
             }

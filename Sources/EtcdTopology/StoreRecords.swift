@@ -44,12 +44,16 @@ struct ClaimRecord: Equatable, Sendable {
 struct ViewRecord: Equatable, Sendable {
     /// Above every number from before the store was wiped or replaced; 0 in a cluster's first store.
     var base: UInt64
+    /// Tells stores apart: the lease of whoever wrote the first view of this one, copied from view to view. etcd makes
+    /// a lease's id from its own and the time, while a wiped store counts its revisions from one again.
+    var origin: LeaseID
     var proposer: MemberID
     var members: [MemberIdentity]
     var serving: Set<MemberID>
 
-    init(base: UInt64, proposer: MemberID, members: [MemberIdentity], serving: Set<MemberID>) {
+    init(base: UInt64, origin: LeaseID, proposer: MemberID, members: [MemberIdentity], serving: Set<MemberID>) {
         self.base = base
+        self.origin = origin
         self.proposer = proposer
         self.members = members
         self.serving = serving
@@ -58,8 +62,9 @@ struct ViewRecord: Equatable, Sendable {
     /// - Throws: `malformed`, also for members that are double or unknown.
     init(_ value: [UInt8]) throws(EtcdError) {
         self = try GatewayJSON.read(value) { json throws(EtcdError) in
-            guard let base = json["base"]?.unsigned, base <= maxEpochNumber, let proposer = json["proposer"]?.string
-            else { throw .malformed("a view without base or proposer") }
+            guard let base = json["base"]?.unsigned, base <= maxEpochNumber, let origin = json["origin"]?.integer,
+                let proposer = json["proposer"]?.string
+            else { throw .malformed("a view without base, origin or proposer") }
             var members: [MemberIdentity] = []
             for element in json["members"]?.elements ?? [] { members.append(try MemberIdentity(element)) }
             let ids = Set(members.map(\.id))
@@ -67,7 +72,9 @@ struct ViewRecord: Equatable, Sendable {
             guard !members.isEmpty, ids.count == members.count, !serving.isEmpty, serving.isSubset(of: ids) else {
                 throw .malformed("a view with no, double or unknown members")
             }
-            return ViewRecord(base: base, proposer: MemberID(proposer), members: members, serving: serving)
+            return ViewRecord(
+                base: base, origin: LeaseID(rawValue: origin), proposer: MemberID(proposer), members: members,
+                serving: serving)
         }
     }
 
@@ -76,6 +83,8 @@ struct ViewRecord: Equatable, Sendable {
         var value: [UInt8] = []
         value.append("{\"base\":\"")
         value.append(decimal: base)
+        value.append("\",\"origin\":\"")
+        value.append(decimal: origin.rawValue)
         value.append("\"")
         value.appendNextMember("proposer", string: proposer.text)
         value.append(",\"members\":[")

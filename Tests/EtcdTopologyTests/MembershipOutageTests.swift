@@ -67,9 +67,11 @@ struct MembershipOutageTests {
         try #require(cluster.run(until: \.isConverged, limit: 5000) != nil)
         cluster.run(milliseconds: 4000)
         let before = try #require(cluster.nodes[0].view)
-        cluster.storeState = .down
+        // So quickly that no call fails, or not.
+        let downtime: Int64 = seed % 4 < 2 ? 0 : 1000
+        if downtime > 0 { cluster.storeState = .down }
         cluster.breakWatches()
-        var idle = idleTime(&cluster, milliseconds: 1000)
+        var idle = idleTime(&cluster, milliseconds: downtime)
         cluster.wipeStore()
         // In some runs the new store soon looks older than the old one did.
         for _ in 0..<(seed % 3 == 0 ? 2000 : 0) { cluster.store.touchForeignKey() }
@@ -92,9 +94,15 @@ struct MembershipOutageTests {
         cluster.breakWatches()
         cluster.wipeStore()
         let before = try #require(cluster.nodes[0].view)
+        // The stranger's view is the second write after these: it may even get the number of the last view.
+        let isSameNumber = seed % 2 == 0
+        if isSameNumber {
+            while cluster.store.revision + 2 < before.epoch.number { cluster.store.touchForeignKey() }
+        }
         cluster.settling = nil
         let stranger = cluster.add("stranger")
         try #require(cluster.run(until: { $0.nodes[stranger].view != nil }, limit: 3000) != nil)
+        if isSameNumber { #expect(cluster.nodes[stranger].view?.epoch.number == before.epoch.number) }
         for index in 0..<3 { cluster.nodes[index].hasLink = true }
         let agreed = cluster.run(
             until: { cluster in
@@ -107,7 +115,9 @@ struct MembershipOutageTests {
         #expect(after.epoch.number > before.epoch.number)
         #expect(after.serving == before.serving, "seed \(seed)")
         #expect(cluster.nodes[0..<3].allSatisfy { $0.expulsions == 0 })
-        #expect(cluster.violations == [])
+        // Who knows nothing of the past may give out a number of it; whoever knows does not follow.
+        let repeated = isSameNumber ? before.epoch.number : 0
+        #expect(cluster.violations.filter { !$0.hasSuffix("two views of epoch \(repeated)") } == [])
     }
 
     @Test(arguments: 0..<10) func `A stopped node has ceased to act before it is left out`(seed: UInt64) throws {

@@ -38,6 +38,13 @@ struct MembershipScenarioTests {
         #expect(cluster.nodes[newcomer].view == joining)
         cluster.perform(cluster.nodes[newcomer].core.settled(joining.epoch, now: cluster.now), at: newcomer)
         #expect(cluster.run(until: \.isConverged, limit: 1000) != nil)
+        // What was said about an earlier view does not count for the next one.
+        let another = cluster.add("another")
+        try #require(cluster.run(until: { $0.nodes[another].view != nil }, limit: 3000) != nil)
+        let later = try #require(cluster.nodes[another].view)
+        cluster.perform(cluster.nodes[another].core.settled(later.epoch, now: cluster.now), at: another)
+        cluster.run(milliseconds: 3000)
+        #expect(cluster.nodes[another].view == later)
         #expect(cluster.lostRaces == 0, "seed \(seed)")
         #expect(cluster.violations == [])
     }

@@ -39,7 +39,8 @@ struct StoreRecordTests {
         let two = MemberIdentity(id: MemberID("ü"), address: "host:1", incarnation: 0)
         let claim = ClaimRecord(identity: one, floor: 77)
         #expect(try ClaimRecord(claim.value) == claim)
-        let view = ViewRecord(base: 5, proposer: one.id, members: [two, one], serving: [two.id])
+        let view = ViewRecord(
+            base: 5, origin: LeaseID(rawValue: .max), proposer: one.id, members: [two, one], serving: [two.id])
         #expect(try ViewRecord(view.value) == view)
         for cause in [DepartureRecord.Cause.left, .removed] {
             let departure = DepartureRecord(incarnation: 3, cause: cause)
@@ -58,11 +59,11 @@ struct StoreRecordTests {
     static let one = #"{"id":"1","address":"a","incarnation":"1"}"#
 
     @Test(arguments: [
-        #"{"base":"0","proposer":"1","members":[],"serving":[]}"#,
-        #"{"base":"0","proposer":"1","members":[\#(one)],"serving":[]}"#,
-        #"{"base":"0","proposer":"1","members":[\#(one)],"serving":["2"]}"#,
-        #"{"base":"0","proposer":"1","members":[\#(one),\#(one)],"serving":["1"]}"#,
-        #"{"base":"9223372036854775807","proposer":"1","members":[\#(one)],"serving":["1"]}"#,
+        #"{"base":"0","origin":"1","proposer":"1","members":[],"serving":[]}"#,
+        #"{"base":"0","origin":"1","proposer":"1","members":[\#(one)],"serving":[]}"#,
+        #"{"base":"0","origin":"1","proposer":"1","members":[\#(one)],"serving":["2"]}"#,
+        #"{"base":"0","origin":"1","proposer":"1","members":[\#(one),\#(one)],"serving":["1"]}"#,
+        #"{"base":"9223372036854775807","origin":"1","proposer":"1","members":[\#(one)],"serving":["1"]}"#,
     ])
     func `A view that cannot be is refused`(text: String) {
         #expect(throws: EtcdError.self) { try ViewRecord(Array(text.utf8)) }
@@ -92,7 +93,9 @@ struct StoreRecordTests {
                 case 1:
                     .put(
                         Self.layout.key(.view),
-                        value: ViewRecord(base: 0, proposer: id, members: [identity], serving: [id]).value, lease: nil)
+                        value: ViewRecord(
+                            base: 0, origin: LeaseID(rawValue: 1), proposer: id, members: [identity], serving: [id]
+                        ).value, lease: nil)
                 case 2: .put(Self.layout.key(.settled(id)), value: SettledRecord.value(UInt64(step)), lease: nil)
                 case 3:
                     .put(
