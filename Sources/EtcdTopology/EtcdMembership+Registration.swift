@@ -15,7 +15,7 @@ extension EtcdMembership {
         }
     }
 
-    /// Not before the next attempt at anything.
+    /// After a renewal that failed.
     mutating func delayKeepAlive(until next: Int64) {
         updateLease { $0.nextKeepAlive = max($0.nextKeepAlive, next) }
     }

@@ -24,7 +24,7 @@ extension EtcdMembership {
                 core.answered(sentAt: sentAt, now: now)
                 core.leaseNotFound(by: call, now: now)
             case .failure(let error):
-                core.failed(error, sentAt: sentAt, now: now)
+                core.failed(call, error, sentAt: sentAt, now: now)
             }
         }
     }
@@ -132,10 +132,19 @@ extension EtcdMembership {
         emit(.storeUnreachable(nil))
     }
 
-    private mutating func failed(_ error: EtcdError, sentAt: Int64, now: Int64) {
-        let wait = now + backoff.next()
-        retryAt = wait
-        delayKeepAlive(until: wait)
+    private mutating func failed(_ call: StoreCall, _ error: EtcdError, sentAt: Int64, now: Int64) {
+        retryAt = now + backoff.next()
+        switch (call, error) {
+        case (.keepAlive, _): delayKeepAlive(until: retryAt)
+        case (.list, _): break
+        case (_, .refused(let status, _, _)) where status < 500:
+            // etcd is there, but takes no writes, for want of space perhaps: leases go on, views stay as they are.
+            guard refusal != error else { return }
+            refusal = error
+            actions.append(.dropped("\(call): \(error)"))
+            return
+        default: break
+        }
         // Time ran out while this process was stopped: it has to ask again before it knows anything about etcd.
         guard sentAt >= resumedAt else { return }
         graceUntil = now + Self.grace(settings)

@@ -21,8 +21,14 @@
 //   is void. The first of those with the highest floor publishes the view it was in again, numbered from above that
 //   floor. Until then the last view stays in force.
 //
-// Invariants: a node's epochs only rise; no two views of a store share a number; while etcd answers, a view without a
-// node is published only after it has ceased to act, or was removed on purpose.
+// Invariants: a node's epochs only rise; no two views of a store share a number; of two nodes that take themselves for
+// the coordinator at most one's view is written; a node that etcd answers has ceased to act before its lease can end.
+//
+// Known limits
+// - A node that is cut off from etcd alone acts on until a peer tells it of a later epoch, and so does one that was
+//   stopped and finds etcd out of reach when it runs again. Peers fence it by the epoch of their calls.
+// - In a wiped store a node that knows nothing of the past may give out a number again that the past has seen. Those
+//   who were in that past do not follow it, and number their next view above both.
 //
 // The caller's duties
 // 1. Give a monotonic `now` in milliseconds, never going back, and call `tick` every `settings.tickMilliseconds`.
@@ -102,6 +108,8 @@ struct EtcdMembership: Sendable {
     var watchBackoff: Backoff
     /// Why etcd is out of reach, nil while it is not.
     var outage: String?
+    /// Why etcd refused a write last; told once.
+    var refusal: EtcdError?
     /// Until when a missing claim says nothing about its node.
     var graceUntil: Int64
     /// When this process was stopped last; failures of calls from before it say nothing about etcd.

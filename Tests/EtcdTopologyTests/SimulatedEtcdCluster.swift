@@ -57,6 +57,8 @@ struct SimulatedEtcdCluster {
     var now: Int64 = 1_000_000
     /// How long a node takes to settle, milliseconds; nil: never.
     var settling: ClosedRange<Int64>? = 10...200
+    /// The store answers, but has no room for more: transactions fail.
+    var isFull = false
     /// Probability that a reply is lost with its connection.
     var loss = 0.0
     private(set) var violations: [String] = []
@@ -67,6 +69,7 @@ struct SimulatedEtcdCluster {
     private var messages: [Message] = []
     private var runs: [Int] = []
     private var random: SeededRandom
+    /// Of the present store: in a wiped one a node that knows nothing of the past may give out a number again.
     private var viewsByNumber: [UInt64: View] = [:]
     private var incarnation: UInt64 = 1000
     private var nextExpiry: Int64 = 0
@@ -108,6 +111,7 @@ struct SimulatedEtcdCluster {
 
     mutating func wipeStore() {
         store = SimulatedStore(firstLease: Int64(random.next() >> 16))
+        viewsByNumber = [:]
         breakWatches()
     }
 
@@ -201,6 +205,10 @@ struct SimulatedEtcdCluster {
             }
             later(.request(call, request, sentAt: sentAt, deadline: deadline), at: now + 10)
         case .up:
+            if isFull, case .commit = request {
+                let full = EtcdError.refused(status: 429, code: 8, message: "etcdserver: mvcc: database space exceeded")
+                return later(.reply(call, .failure(full), sentAt: sentAt), at: now + 1)
+            }
             let result = store.answer(request, now: now)
             if case .success(let reply) = result, reply.content == .committed(succeeded: false) { lostRaces += 1 }
             if case .commit(let transaction) = request, call == .publish {
