@@ -213,6 +213,16 @@ struct MembershipScenarioTests {
         #expect(cluster.violations == [])
     }
 
+    @Test func `An ended lease stops a node as soon as etcd says so, whether or not the watch does`() throws {
+        var cluster = try converged(1, seed: 3)
+        let lease = try #require(cluster.nodes[0].core.lease)
+        cluster.nodes[0].watch = nil
+        cluster.store.end(lease: lease.id.rawValue)
+        #expect(cluster.run(until: { !$0.acts(0) }, limit: 700) != nil)
+        #expect(cluster.run(until: \.isConverged, limit: 2000) != nil)
+        #expect(cluster.violations == [])
+    }
+
     @Test func `A node that meets a later epoch does not act until it is in it`() throws {
         var cluster = try converged(3, seed: 1)
         let number = try #require(cluster.nodes[0].view?.epoch.number)

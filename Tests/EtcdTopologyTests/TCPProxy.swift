@@ -11,11 +11,12 @@ final class TCPProxy: Sendable {
     private let target: Int
     private let isBytewise: Bool
     private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-    private struct State {
-        var listener: (any Channel)?
-        var connections: [any Channel] = []
+    /// Apart from the proxy, because its loop holds it: the proxy itself must not end on its own loop.
+    private final class Channels: Sendable {
+        let listener = Mutex<(any Channel)?>(nil)
+        let connections = Mutex<[any Channel]>([])
     }
-    private let state = Mutex(State())
+    private let channels = Channels()
 
     init(to target: Int, isBytewise: Bool = false) throws {
         self.target = target
@@ -25,22 +26,21 @@ final class TCPProxy: Sendable {
     }
 
     deinit {
-        cut()
         group.shutdownGracefully { _ in }
     }
 
     /// Closes all connections and refuses new ones.
     func cut() {
-        cutConnections()
-        let listener = state.withLock { $0.listener }
+        let listener = channels.listener.withLock { $0 }
         try? listener?.close().wait()
+        cutConnections()
     }
 
     /// Closes all connections and goes on taking new ones.
     func cutConnections() {
-        let connections = state.withLock { state in
-            defer { state.connections = [] }
-            return state.connections
+        let connections = channels.connections.withLock { connections in
+            defer { connections = [] }
+            return connections
         }
         for connection in connections { try? connection.close().wait() }
     }
@@ -50,8 +50,8 @@ final class TCPProxy: Sendable {
         let listener = try ServerBootstrap(group: group)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.autoRead, value: false)
-            .childChannelInitializer { [target, isBytewise] incoming in
-                self.state.withLock { $0.connections.append(incoming) }
+            .childChannelInitializer { [target, isBytewise, channels] incoming in
+                channels.connections.withLock { $0.append(incoming) }
                 return ClientBootstrap(group: incoming.eventLoop)
                     .channelOption(.autoRead, value: false)
                     .channelOption(.socketOption(.tcp_nodelay), value: 1)
@@ -62,7 +62,7 @@ final class TCPProxy: Sendable {
                     }
             }
             .bind(host: "127.0.0.1", port: port).wait()
-        state.withLock { $0.listener = listener }
+        channels.listener.withLock { $0 = listener }
     }
 }
 
@@ -110,7 +110,6 @@ final class CannedServer: Sendable {
     }
 
     deinit {
-        try? listener.close().wait()
         group.shutdownGracefully { _ in }
     }
 }
