@@ -39,10 +39,11 @@ let package = Package(
         .target(
             name: "CacheNode",
             dependencies: [
-                "JSONRPC", "Configuration", "CacheStore", "Journal", "Compression",
+                "JSONRPC", "Configuration", "CacheStore", "Journal", "Compression", "HashRing", "Membership",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict

@@ -59,9 +59,11 @@ package final class Node: Sendable {
             wallOffset: wallOffset)
         storage.recoveryFinished(relay.recovery, hasAside: Self.hasAside(journalStart))
         workers = WorkerPool(threads: min(settings.threads, 4))
+        let cluster = Cluster(configuration, log)
         core = NodeCore(
             configuration: configuration, storage: storage, budget: budget,
-            metrics: NodeMetrics(methodCount: MethodTable.all.count), log: log, workers: workers)
+            metrics: NodeMetrics(methodCount: MethodTable.forPeers.count), log: log, workers: workers,
+            cluster: cluster)
         workers.attach(core)
         relay.attach(loops, core)
         do {
@@ -80,6 +82,11 @@ package final class Node: Sendable {
         log.emit(
             .nodeListening,
             ["port": .int(port), "host": .string(settings.bind.text), "address": .string(address)])
+        do {
+            try cluster.start(core, address: Self.advertised(configuration, port: port))
+        } catch {
+            throw .unavailable("cannot prepare the cluster's event loop: \(error)")
+        }
         log.emit(
             .nodeReady,
             [
@@ -99,6 +106,7 @@ package final class Node: Sendable {
     package func stop(signal: String) {
         let limit = Int64(core.configuration.limits.drainMilliseconds)
         core.startedDraining()
+        core.cluster.stop(limitMilliseconds: min(Int(limit), 500))
         core.log.emit(
             .nodeDraining,
             [
@@ -124,7 +132,18 @@ package final class Node: Sendable {
             ])
     }
 
+    /// Why a living cluster turned the node away, in which case the process is told to stop; nil else.
+    package var refusal: String? { core.cluster.refusal }
+
     // MARK: Steps of the start
+
+    /// Where other nodes reach this one.
+    private static func advertised(_ configuration: NodeConfiguration, port: Int) -> String {
+        if let advertise = configuration.local.advertise { return advertise.description }
+        let host = configuration.local.bind
+        let isWildcard = host.text == "0.0.0.0" || host.text == "::"
+        return "\(isWildcard ? Host.loopback : host):\(port)"
+    }
 
     /// What the system says, without the name of the function that failed.
     private static func reason(_ error: any Error) -> String {
@@ -194,7 +213,8 @@ package final class Node: Sendable {
         let codec = JournalCodec(configuration)
         do throws(JournalError) {
             var sink = StorageRecovery(
-                shards: shards.list, hasher: shards.hasher, now: started, wallOffset: wallOffset)
+                shards: shards.list, hasher: shards.hasher, now: started, wallOffset: wallOffset,
+                keepsTombstones: configuration.network.isClustered)
             let recovered = try directory.recover(limits: settings.limits, codec: codec, into: &sink)
             clock.observe(recovered.report.maxVersion)
             relay.report(recovered, shards.list, NodeClock.monotonicMilliseconds() - started)

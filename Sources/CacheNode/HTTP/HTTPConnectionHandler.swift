@@ -228,7 +228,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
 
     /// A head has come: refuse what can be refused now, before a large body is sent.
     private func begin(_ facts: RequestFacts, _ now: Int64) {
-        let limit = node.limits.maxBodyBytes
+        let limit = facts.target == .peer ? node.limits.maxPeerBodyBytes : node.limits.maxBodyBytes
         let length = facts.contentLength ?? 0
         guard length <= limit else {
             return refuse(.contentTooLarge, .requestTooLarge, "the body is too large", limit: limit)
@@ -290,11 +290,17 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     private func execute(_ facts: RequestFacts, _ body: ByteBuffer, reservedBytes: Int) {
         phase = .idle(since: thread.lastMilliseconds)
         let request = CompleteRequest(facts: facts, body: body, remote: remote)
-        if let response = processor.respond(
+        switch processor.respond(
             to: request, thread: thread, buffer: thread.takeReplyBuffer(), onEventLoop: true)
         {
+        case .answered(let response):
             if reservedBytes > 0 { node.budget.release(bytes: reservedBytes) }
             return accept(response, for: request)
+        case .pending(let start):
+            phase = .executing
+            // Should the answer be there already, the request is over as if it had been answered at once.
+            return start { self.completed(request, $0, reservedBytes: reservedBytes) }
+        case .needsWorker: break
         }
         guard let context else { return }
         phase = .executing
@@ -302,11 +308,14 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
         let eventLoop = context.eventLoop
         let processor = processor
         node.workers.run { thread in
-            let response = thread.flatMap {
-                processor.respond(to: request, thread: $0, buffer: ByteBuffer(), onEventLoop: false)
+            @Sendable func complete(_ response: ProcessedResponse?) {
+                eventLoop.execute { handler.value.completed(request, response, reservedBytes: reservedBytes) }
             }
-            eventLoop.execute {
-                handler.value.completed(request, response, reservedBytes: reservedBytes)
+            guard let thread else { return complete(nil) }
+            switch processor.respond(to: request, thread: thread, buffer: ByteBuffer(), onEventLoop: false) {
+            case .answered(let response): complete(response)
+            case .pending(let start): start { complete($0) }
+            case .needsWorker: preconditionFailure("a worker runs whatever it is given")
             }
         }
     }

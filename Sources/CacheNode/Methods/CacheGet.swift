@@ -42,7 +42,8 @@ enum CacheGet {
             .optional("fields", fieldsSchema, "What to return of the entry; value and cas when absent."),
             .optional("ifNoneMatch", casSchema, "Leaves the value out (notModified) when the entry has this cas."),
         ],
-        resultSchema: resultSchema
+        resultSchema: resultSchema,
+        placement: .owner
     ) { context, arguments throws(MethodFailure) in
         guard let keyValue = arguments[0] else { throw MethodFailure(.invalidParams) }
         var fields = EntryFields.usual
@@ -60,7 +61,8 @@ enum CacheGet {
             .required("keys", #"{"type":"array","items":{"type":"string","minLength":1}}"#, "The keys."),
             .optional("fields", fieldsSchema, "What to return of each entry; value and cas when absent."),
         ],
-        resultSchema: #"{"type":"object","required":["items"],"properties":{"items":{"type":"array"}}}"#
+        resultSchema: #"{"type":"object","required":["items"],"properties":{"items":{"type":"array"}}}"#,
+        placement: .ownersOfKeys
     ) { context, arguments throws(MethodFailure) in
         guard let keys = arguments[0] else { throw MethodFailure(.invalidParams) }
         var fields = EntryFields.usual

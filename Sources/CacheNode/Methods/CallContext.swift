@@ -2,7 +2,9 @@
 
 import CacheStore
 import Compression
+import HashRing
 import JSONRPC
+import NIOCore
 
 /// The request being answered, the reply being written, and the thread's own tools.
 struct CallContext {
@@ -16,6 +18,24 @@ struct CallContext {
     var reply: ReplyBuffer
     /// The newest journal sequence that this message's writes were given; the reply waits for it. Zero when none.
     var sequence: UInt64 = 0
+    /// Who asks.
+    var origin = CallOrigin.client
+    /// The number another node gave the call, if it is a write; else 0.
+    var operation: UInt64 = 0
+    /// The buffer that `body` is the content of, where there is one.
+    var bodyBuffer: ByteBuffer?
+    /// The body with its holes, when another node sent it.
+    var source: PeerText?
+    /// Made when other nodes have to do with the message.
+    var pending: PendingMessage?
+    /// Whether the call's changes go to other nodes.
+    var replicates = false
+    /// Of the call being answered; nil for a notification.
+    var callID: JSONSlice?
+    /// What the call has changed.
+    var records: [ReplicationRecord] = []
+    /// What the message's calls have changed and other holders are to have before it is answered.
+    var outgoing: [ReplicationRecord] = []
 
     var limits: RequestLimits { node.limits }
 
@@ -23,6 +43,13 @@ struct CallContext {
     mutating func wrote(sequence: UInt64) {
         self.sequence = max(self.sequence, sequence)
     }
+}
+
+/// Who sent a call.
+enum CallOrigin {
+    case client
+    /// Another node of the cluster; trusted when it serves, else it may hold what is out of date.
+    case peer(isTrusted: Bool)
 }
 
 /// A decoded key and its hash.
@@ -73,6 +100,26 @@ extension CallContext {
             throw MethodFailure(.keyInvalid, .limit(path, limit: limits.maxKeyBytes, actual: bytes.count))
         }
         return CacheKey(bytes: bytes, hash: node.storage.hash(bytes))
+    }
+
+    /// The stored form of a value that another node sent compressed; nil for one that is text.
+    func hole(of value: JSONValue) -> PeerText.Hole? {
+        guard value.kind == .null, let source, !source.holes.isEmpty else { return nil }
+        return source.hole(at: value.slice)
+    }
+
+    /// Notes a change of the entry under `key`, to be sent to the key's other holders.
+    mutating func changed(
+        _ kind: ReplicatedKind, _ key: CacheKey, version: UInt64, expiresAt: Int64,
+        value: (bytes: UnsafeRawBufferPointer, form: StoredForm)? = nil
+    ) {
+        guard replicates else { return }
+        records.append(
+            ReplicationRecord(
+                text: ReplicationCodec.record(
+                    kind, key: key.bytes, version: version, wallExpiry: node.storage.wall(expiresAt),
+                    operation: operation, value: value),
+                position: RingHash.hash(key.bytes)))
     }
 
     /// Decodes a version given as a decimal string.

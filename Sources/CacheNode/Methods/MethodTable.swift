@@ -18,8 +18,19 @@ struct MethodTable: Sendable {
         NodeStats.health,
         NodeStats.config,
         NodeReconstruct.one,
+        ClusterStatus.members,
+        ClusterStatus.status,
+        ClusterStatus.ring,
+        ClusterStatus.owner,
+        ClusterChange.connect,
+        ClusterChange.remove,
+        ClusterChange.leave,
         RPCDiscover.one,
     ]
+
+    /// What nodes ask of each other, behind the methods of clients: a method has one number in both tables.
+    static let forPeers: [RPCMethod] =
+        all + [PeerReplicate.one, PeerOffer.one, PeerFlush.one, PeerTell.one]
 
     private let methods: [RPCMethod]
 

@@ -99,6 +99,9 @@ struct ObjectWriter<Sink: ByteSink> {
         needsComma = true
     }
 
+    /// Something was appended to `sink` directly.
+    mutating func needsCommaNext() { needsComma = true }
+
     mutating func openMember(_ name: String) {
         self.name(name)
         open()

@@ -20,11 +20,15 @@ struct StatsSnapshot {
         var store = StoreCounters()
         var use = MemoryUse.zero
         var items = 0
+        var tombstones = 0
+        var tombstoneBytes = 0
         for shard in node.storage.shards {
             shard.state.withLock { state in
                 store.add(state.store.counters)
                 use.add(state.store.memory)
                 items += state.store.count
+                tombstones += state.tombstones.count
+                tombstoneBytes += state.tombstones.bytes
             }
         }
         let metrics = node.metrics
@@ -66,6 +70,13 @@ struct StatsSnapshot {
             ("requests", metrics.total(\.messages)),
             ("failedCalls", metrics.total(\.failures)),
             ("refusedRequests", metrics.total(\.httpErrors)),
+            ("forwardedCalls", metrics.total(\.forwardedCalls)),
+            ("forwardFailures", metrics.total(\.forwardFailures)),
+            ("peerCalls", metrics.total(\.peerCalls)),
+            ("replicatedRecords", metrics.total(\.replicatedRecords)),
+            ("handoffRecords", node.cluster.handoffCounters.records),
+            ("handoffBytes", node.cluster.handoffCounters.bytes),
+            ("tombstones", UInt64(tombstones)),
             ("bytesRead", metrics.total(\.bytesRead)),
             ("bytesWritten", metrics.total(\.bytesWritten)),
         ]
@@ -82,6 +93,7 @@ struct StatsSnapshot {
             ("buffersBytes", budget.bufferBytes),
             ("connectionsBytes", connectionBytes),
             ("journalBytes", journalBytes),
+            ("tombstonesBytes", tombstoneBytes),
             ("storeLimitBytes", node.storage.storeShareBytes * node.storage.shards.count),
             ("rssBytes", ProcessMemory.residentBytes()),
         ]

@@ -14,9 +14,12 @@ struct StorageRecovery: RecoverySink {
     let wallOffset: Int64
     /// Puts that did not fit into `memory_limit`.
     private(set) var refused = 0
+    /// Whether removals are remembered, as other nodes may hold what was removed.
+    let keepsTombstones: Bool
     private var newestVersion: UInt64 = 0
 
-    init(shards: [Shard], hasher: KeyHasher, now: Int64, wallOffset: Int64) {
+    init(shards: [Shard], hasher: KeyHasher, now: Int64, wallOffset: Int64, keepsTombstones: Bool) {
+        self.keepsTombstones = keepsTombstones
         self.shards = shards
         self.hasher = hasher
         self.now = now
@@ -40,6 +43,9 @@ struct StorageRecovery: RecoverySink {
 
     mutating func remove(_ record: JournalRecord) {
         removeUnlessNewer(record, includingSameVersion: true)
+        guard keepsTombstones else { return }
+        let key = CacheKey(bytes: record.key, hash: hasher.hash(record.key))
+        shards[key.hash.shard(of: shards.count)].state.withLock { $0.bury(key, version: record.version) }
     }
 
     mutating func touch(_ record: JournalRecord) {
