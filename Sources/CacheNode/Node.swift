@@ -48,7 +48,9 @@ package final class Node: Sendable {
         }
 
         let limits = RequestLimits(configuration.limits, memoryLimitBytes: settings.memoryLimitBytes)
-        let budget = MemoryBudget(limitBytes: settings.memoryLimitBytes, largestBodyBytes: limits.maxBodyBytes)
+        let budget = MemoryBudget(
+            limitBytes: settings.memoryLimitBytes, largestBodyBytes: limits.maxBodyBytes,
+            reservedBytes: NearCache.limitBytes(configuration))
         let shards = Self.makeShards(settings, budget)
         let wallOffset = NodeClock.wallMilliseconds() - NodeClock.monotonicMilliseconds()
         let clock = VersionClock()

@@ -42,6 +42,8 @@ final class NodeCore: Sendable {
     let cluster: Cluster
     let operations = RecentOperations()
     let handoffNumbers = HandoffNumbers()
+    let near: NearCache
+    let copyHolders = CopyHolders()
     let metrics: NodeMetrics
     let log: NodeLog
     let accessLog: AccessLog
@@ -57,6 +59,7 @@ final class NodeCore: Sendable {
         workers: WorkerPool, cluster: Cluster
     ) {
         self.cluster = cluster
+        near = NearCache(configuration, hasher: storage.hasher)
         self.configuration = configuration
         settings = configuration.renderedSettings
         nodeID = configuration.local.nodeID

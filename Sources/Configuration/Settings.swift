@@ -63,7 +63,7 @@ package enum Settings {
             "Longest wait for another node's answer."),
         Setting(
             .network, "near_cache_size", \.network.nearCacheMaxKeys, .count(0...2_147_483_647),
-            "Greatest number of copies of other nodes' keys; 0 keeps none.", .later),
+            "Greatest number of copies of other nodes' keys; 0 keeps none."),
         Setting(.network, "topology", \.network.topology, .choice(), "Where the membership lives.", .later),
         Setting(
             .network, "etcd_endpoints", \.network.etcdEndpoints, .httpEndpoints,

@@ -113,6 +113,7 @@ extension CallContext {
         _ kind: ReplicatedKind, _ key: CacheKey, version: UInt64, expiresAt: Int64,
         value: (bytes: UnsafeRawBufferPointer, form: StoredForm)? = nil
     ) {
+        if node.copyHolders.changed(key.bytes) { node.cluster.tellCopyHolders() }
         guard replicates else { return }
         records.append(
             ReplicationRecord(

@@ -14,6 +14,7 @@ struct MethodTable: Sendable {
         CachePut.many,
         CacheDelete.many,
         CacheDelete.flush,
+        CacheInvalidate.one,
         NodeStats.stats,
         NodeStats.health,
         NodeStats.config,
@@ -30,7 +31,10 @@ struct MethodTable: Sendable {
 
     /// What nodes ask of each other, behind the methods of clients: a method has one number in both tables.
     static let forPeers: [RPCMethod] =
-        all + [PeerReplicate.one, PeerOffer.one, PeerFlush.one, PeerTell.one]
+        all + [
+            PeerReplicate.one, PeerOffer.one, PeerFlush.one, PeerTell.one, PeerFetch.one, PeerFetch.changed,
+            PeerFetch.lease,
+        ]
 
     private let methods: [RPCMethod]
 

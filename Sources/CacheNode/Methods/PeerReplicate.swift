@@ -58,6 +58,7 @@ enum PeerReplicate {
                         blocks, .deflated(originalBytes: hole.originalBytes, crc32: hole.crc32))
                     return try context.node.storage.apply(change, now: context.now)
                 }
+                if context.node.copyHolders.changed(key.bytes) { context.node.cluster.tellCopyHolders() }
                 context.node.operations.record(operation, outcome)
                 return context.wrote(sequence: sequence)
             }
@@ -65,6 +66,7 @@ enum PeerReplicate {
         default: throw .invalid(path, "a record is p, i, c, r or t")
         }
         context.wrote(sequence: try context.node.storage.apply(change, now: context.now))
+        if context.node.copyHolders.changed(key.bytes) { context.node.cluster.tellCopyHolders() }
         context.node.operations.record(operation, outcome)
     }
 }
@@ -129,6 +131,7 @@ enum PeerFlush {
         guard let value = arguments[0] else { throw MethodFailure(.invalidParams) }
         let version = try context.version(value, ParameterPath("version"))
         let (removed, sequence) = try context.node.storage.flush(upTo: version, now: context.now)
+        context.node.near.clear()
         context.wrote(sequence: sequence)
         context.reply.append("{\"removed\":")
         context.reply.append(decimal: Int64(removed))

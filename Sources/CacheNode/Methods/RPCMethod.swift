@@ -58,12 +58,15 @@ final class RPCMethod: Sendable {
     /// True for a method that answers by a slot of the pending message instead of writing its result.
     let answersLater: Bool
     let placement: MethodPlacement
+    /// True for cache.get: a copy of another node's entry answers it as well.
+    let isAnsweredByCopies: Bool
     let body: Body
 
     init(
         name: StaticString, summary: StaticString, parameters: [ParameterSpecification] = [],
         resultSchema: StaticString, isWrite: Bool = false, runsOffLoop: Bool = false,
-        answersLater: Bool = false, placement: MethodPlacement = .anyNode, body: @escaping Body
+        answersLater: Bool = false, placement: MethodPlacement = .anyNode, isAnsweredByCopies: Bool = false,
+        body: @escaping Body
     ) {
         precondition(parameters.count <= BoundParameters.capacity, "a method has at most eight parameters")
         self.name = name
@@ -74,6 +77,7 @@ final class RPCMethod: Sendable {
         self.runsOffLoop = runsOffLoop
         self.answersLater = answersLater
         self.placement = placement
+        self.isAnsweredByCopies = isAnsweredByCopies
         self.body = body
     }
 }

@@ -31,6 +31,7 @@ struct StatsSnapshot {
                 tombstoneBytes += state.tombstones.bytes
             }
         }
+        let near = node.near.numbers
         let metrics = node.metrics
         let budget = node.budget
         journal = node.storage.journal?.status
@@ -76,6 +77,8 @@ struct StatsSnapshot {
             ("replicatedRecords", metrics.total(\.replicatedRecords)),
             ("handoffRecords", node.cluster.handoffCounters.records),
             ("handoffBytes", node.cluster.handoffCounters.bytes),
+            ("nearItems", UInt64(near.keys)),
+            ("nearHits", near.hits),
             ("tombstones", UInt64(tombstones)),
             ("bytesRead", metrics.total(\.bytesRead)),
             ("bytesWritten", metrics.total(\.bytesWritten)),
@@ -93,6 +96,7 @@ struct StatsSnapshot {
             ("buffersBytes", budget.bufferBytes),
             ("connectionsBytes", connectionBytes),
             ("journalBytes", journalBytes),
+            ("nearCacheBytes", near.bytes),
             ("tombstonesBytes", tombstoneBytes),
             ("storeLimitBytes", node.storage.storeShareBytes * node.storage.shards.count),
             ("rssBytes", ProcessMemory.residentBytes()),

@@ -45,6 +45,8 @@ enum PeerLaneKind: Hashable, Sendable {
     case calls
     /// Replicas, offers, invalidations: answered by the receiver alone.
     case data
+    /// What owners tell nodes that keep copies, and leases: in order.
+    case changes
     /// Heartbeats and votes: nothing else may delay them.
     case membership
 
@@ -53,7 +55,7 @@ enum PeerLaneKind: Hashable, Sendable {
         switch self {
         case .calls: 4
         case .data: 2
-        case .membership: 1
+        case .changes, .membership: 1
         }
     }
 }

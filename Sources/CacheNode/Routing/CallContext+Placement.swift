@@ -29,7 +29,10 @@ extension CallContext {
         switch method.placement {
         case .anyNode: return false
         case .everyNode(let sum):
-            guard !isForPeer else { return false }
+            guard !isForPeer else {
+                try prepareChange(method)
+                return false
+            }
             try checkQuorum()
             fanOut(method, call, sum: sum)
             return true
@@ -40,6 +43,7 @@ extension CallContext {
                 try prepareChange(method)
                 return false
             }
+            if method.isAnsweredByCopies, node.near.isOn, try readNear(call, arguments, position) { return true }
             forward(call, method, position)
             return true
         case .ownersOfKeys:
@@ -49,6 +53,16 @@ extension CallContext {
             guard let list = arguments[0] else { throw MethodFailure(.invalidParams) }
             return try gather(method, call, try CachePut.places(of: list, &self), arguments)
         }
+    }
+
+    /// Whether this node owns a position, for a call that goes to every node.
+    func ownsKey(at position: UInt64) throws(MethodFailure) -> Bool {
+        guard !thread.routing.servesAlone else { return true }
+        guard case .me = thread.routing.owner(at: position) else { return false }
+        guard node.cluster.routing.mayAct(now: NodeClock.monotonicMilliseconds()) else {
+            throw cannotAct(isForPeer: true)
+        }
+        return true
     }
 
     /// Whether this node is to answer for a position now. Throws what a client or node is told when it may not.
@@ -162,7 +176,11 @@ extension CallContext {
 
     private mutating func fanOut(_ method: RPCMethod, _ call: borrowing Call, sum: StaticString) {
         var text = ReplyBuffer(bytes: ByteBuffer(), acceptsGzip: true)
-        PeerFlush.writeRequest(version: node.storage.clock.next(), to: &text)
+        if method.parameters.isEmpty {
+            PeerFlush.writeRequest(version: node.storage.clock.next(), to: &text)
+        } else {
+            write(call, to: &text)
+        }
         let pending = pendingMessage()
         let slot = pending.addSlot(from: reply.mark, to: reply.mark, id: call.id)
         FanOut(member: sum, slot: slot, of: pending).start(text)

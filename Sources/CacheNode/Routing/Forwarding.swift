@@ -101,6 +101,15 @@ extension PeerReply {
 }
 
 extension MethodFailure {
+    /// The error that a node answered a call with, where the call was not the client's own.
+    init(errorIn reply: PeerReply) {
+        let code = reply.text.text.withUnsafeReadableBytes { bytes in
+            JSONMembers(reply.value, in: bytes)["error"].flatMap { JSONMembers($0, in: bytes).integer("code") }
+        }
+        let known = code.flatMap { Int32(exactly: $0) }.flatMap { RPCErrorCode(rawValue: $0) }
+        self.init(known ?? .internalError, .reason("a node that owns some of the keys refused"))
+    }
+
     /// What a bare code of another node means to the client, should no other attempt succeed.
     init(refusal code: Int64) {
         let known = Int32(exactly: code).flatMap { RPCErrorCode(rawValue: $0) }

@@ -124,12 +124,7 @@ final class Gathering {
 
     /// The owner answered with an error: the whole call has it.
     private func fail(_ reply: PeerReply) {
-        let code = reply.text.text.withUnsafeReadableBytes { bytes in
-            JSONMembers(reply.value, in: bytes)["error"].flatMap { JSONMembers($0, in: bytes).integer("code") }
-        }
-        let known = code.flatMap { Int32(exactly: $0) }.flatMap { RPCErrorCode(rawValue: $0) }
-        pending.settle(
-            slot, .failed(MethodFailure(known ?? .internalError, .reason("a node that owns some of the keys refused"))))
+        pending.settle(slot, .failed(MethodFailure(errorIn: reply)))
     }
 
     private func finish() {
@@ -177,7 +172,8 @@ final class FanOut {
                         self.slot, .failed(MethodFailure(.ownerUnreachable, .reason("a member did not answer"))))
                 }
             }
-            thread.peers.send(call, to: target, over: .data)
+            // Its receiver may have replicas to wait for.
+            thread.peers.send(call, to: target, over: .calls)
         }
         LocalCall.run(text, operation: 0, node: node, thread: thread) { self.received($0) }
     }
