@@ -40,7 +40,7 @@ package enum Settings {
             "Nodes this node connects to, separated by commas."),
         Setting(
             .network, "mirrors", \.network.mirrors, .endpoints,
-            "Stand-by nodes that receive every write this node owns.", .later),
+            "Stand-by nodes that receive every write this node owns."),
         Setting(
             .network, "replicas", \.network.replicas, .count(0...16), "Copies of each key beside its owner's."),
         Setting(

@@ -57,13 +57,27 @@ extension MembershipState {
     /// The next view as this node would have it: who stays serves as before, who is new waits until all are settled.
     func wantedView(after base: View, epoch: Epoch, now: Int64) -> View {
         let members = wantedMembers(after: base, now: now)
+        let mirrors = mirrors(among: members, after: base)
         let stayed = Set(members.filter { base.member($0.id) == $0 }.map(\.id))
-        let serving = base.serving.intersection(stayed)
+        let serving = base.serving.intersection(stayed).filter { mirrors[$0] == nil }
         // Nobody is left who has the keys, or all that is left has them.
-        if serving.isEmpty || members == base.members && areAllSettled(in: base) {
-            return View(epoch: epoch, members: members)
+        if serving.isEmpty || members == base.members && mirrors == base.mirrors && areAllSettled(in: base) {
+            return View(epoch: epoch, members: members, mirrors: mirrors)
         }
-        return View(epoch: epoch, members: members, serving: serving)
+        return View(epoch: epoch, members: members, serving: serving, mirrors: mirrors)
+    }
+
+    /// Who stands by for whom: as the members say, and for one that is gone as it said while it was there.
+    private func mirrors(among members: [MemberIdentity], after base: View) -> [MemberID: MemberID] {
+        var mirrors: [MemberID: MemberID] = [:]
+        for member in members {
+            if let origin = members.first(where: { $0.id != member.id && $0.mirrors.contains(member.address) }) {
+                mirrors[member.id] = origin.id
+            } else if let origin = base.mirrors[member.id], !members.contains(where: { $0.id == origin }) {
+                mirrors[member.id] = origin
+            }
+        }
+        return mirrors
     }
 
     /// Whether every member has said that its keys are where `view`, the current one, wants them.
@@ -126,7 +140,9 @@ extension MembershipState {
         switch current.step {
         case .preparing(let adopted):
             let wanted =
-                adopted.map { View(epoch: current.epoch, members: $0.members, serving: $0.serving) }
+                adopted.map {
+                    View(epoch: current.epoch, members: $0.members, serving: $0.serving, mirrors: $0.mirrors)
+                }
                 ?? wantedView(after: current.base, epoch: current.epoch, now: now)
             guard !wanted.members.isEmpty, adopted != nil || isUndecided || !wanted.hasSameMembers(as: current.base)
             else {

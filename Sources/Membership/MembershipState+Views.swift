@@ -11,7 +11,7 @@ extension MembershipState {
         switch settings.partitionRule {
         case .everySide:
             guard isFresh || now - since >= 2 * settings.failure || settings.seeds.isEmpty else { return }
-            install(View(epoch: nextEpoch(), members: members), isOwn: true, now: now)
+            install(wantedView(after: .none, epoch: nextEpoch(), now: now), isOwn: true, now: now)
         case .majority:
             guard isFresh, isQuorum(Set(members.map(\.id)), of: .none, now: now) else { return }
             startBallot(base: .none, now: now)

@@ -92,8 +92,8 @@ struct PrecedenceTests {
             "[security]\ntls_ca = /ca\ntls_verify_client = False\n", overrides: ["security.token_file=/t"])
         #expect(
             loaded.notYetInForce.map(\.description) == [
-                "node.ini:2: security.tls_ca is not yet in force and has no effect",
                 "--set security.token_file: security.token_file is not yet in force and has no effect",
+                "node.ini:2: security.tls_ca is not yet in force and has no effect",
             ])
         #expect(try load("").notYetInForce.isEmpty)
     }

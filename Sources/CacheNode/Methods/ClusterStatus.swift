@@ -118,8 +118,7 @@ enum ClusterStatus {
             writer.string("id", member.identity.id.text)
             writer.string("address", member.identity.address)
             writer.string("state", member.state.rawValue)
-            let (isMember, isServing) = table.standing(of: member.identity.id)
-            writer.string("role", isServing ? "serving" : isMember ? "joining" : "none")
+            writer.string("role", table.role(of: member.identity.id))
             writer.integer("incarnation", Int64(clamping: member.identity.incarnation))
             writer.close()
         }

@@ -104,8 +104,8 @@ extension RequestProcessor {
         _ pull: inout JSONPull, _ frame: PeerFrame, _ context: inout CallContext, _ outcome: inout MessageOutcome
     ) throws(JSONError) {
         let table = context.thread.routing
-        let standing = frame.from.map { table.standing(of: MemberID($0)) } ?? (isMember: false, isServing: false)
-        context.origin = .peer(isTrusted: standing.isServing)
+        let standing = frame.from.map { table.standing(of: MemberID($0)) } ?? (isMember: false, isTrusted: false)
+        context.origin = .peer(isTrusted: standing.isTrusted)
         let refused = refusalOfSender(frame, isMember: standing.isMember, hasView: table.view != nil)
         if let epoch = frame.epoch, epoch > 0 { node.cluster.epochMet(UInt64(epoch)) }
         context.reply.append("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"epoch\":")

@@ -102,7 +102,7 @@ extension CallContext {
                 .notEnoughReplicas,
                 .limit(ParameterPath("replicas"), limit: needed, actual: table.availableReplicas))
         }
-        replicates = table.replicas > 0 || table.nextRing != nil
+        replicates = table.hasCopies
     }
 
     // MARK: Elsewhere

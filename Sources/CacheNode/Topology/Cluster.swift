@@ -65,7 +65,8 @@ final class Cluster: TopologySink, Sendable {
     /// Joins the cluster; `address` is where other nodes reach this one. Blocks until the parts exist, not until it has joined.
     func start(_ core: NodeCore, address: String) throws {
         let identity = MemberIdentity(
-            id: selfID, address: address, incarnation: UInt64(clamping: NodeClock.wallMilliseconds()))
+            id: selfID, address: address, incarnation: UInt64(clamping: NodeClock.wallMilliseconds()),
+            mirrors: network.mirrors.map(\.description))
         let source = TopologyTable.makeSource(network, identity, loop)
         let confined = try loop.submit {
             let thread = try ThreadState(node: core)
@@ -281,7 +282,8 @@ final class Cluster: TopologySink, Sendable {
                 "coordinator": .string(view.coordinator?.text ?? ""),
                 "members": .string(view.members.map(\.id.text).joined(separator: ",")),
                 "joining": .string(
-                    view.members.map(\.id).filter { !view.serving.contains($0) }.map(\.text).joined(separator: ",")),
+                    view.members.map(\.id).filter { !view.serving.contains($0) && view.mirrors[$0] == nil }.map(\.text)
+                        .joined(separator: ",")),
             ])
         publish(confined)
     }
@@ -362,7 +364,7 @@ enum TopologyTable {
                     cluster: network.cluster, heartbeat: Int64(network.heartbeatMilliseconds),
                     failure: Int64(max(network.failureMilliseconds, 4 * network.heartbeatMilliseconds)),
                     partitionRule: network.minReplicas > 0 ? .majority : .everySide,
-                    seeds: network.peers.map(\.description)),
+                    seeds: (network.peers + network.mirrors).map(\.description)),
                 identity: identity, loop: loop)
         }
     }

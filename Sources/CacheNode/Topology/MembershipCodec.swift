@@ -86,6 +86,14 @@ enum MembershipCodec {
         sink.appendJSONString(identity.id.text)
         sink.appendNextMember("address", string: identity.address)
         number("incarnation", identity.incarnation, &sink)
+        if !identity.mirrors.isEmpty {
+            sink.append(",\"mirrors\":[")
+            for (index, address) in identity.mirrors.enumerated() {
+                if index > 0 { sink.append(",") }
+                sink.appendJSONString(address)
+            }
+            sink.append("]")
+        }
         sink.append("}")
     }
 
@@ -118,9 +126,19 @@ enum MembershipCodec {
             write(member, into: &sink)
         }
         sink.append("],\"joining\":[")
-        for (index, member) in view.members.filter({ !view.serving.contains($0.id) }).enumerated() {
+        let joining = view.members.filter { !view.serving.contains($0.id) && view.mirrors[$0.id] == nil }
+        for (index, member) in joining.enumerated() {
             if index > 0 { sink.append(",") }
             sink.appendJSONString(member.id.text)
+        }
+        sink.append("],\"mirrors\":[")
+        for (index, (mirror, origin)) in view.mirrors.sorted(by: { $0.key < $1.key }).enumerated() {
+            if index > 0 { sink.append(",") }
+            sink.append("[")
+            sink.appendJSONString(mirror.text)
+            sink.append(",")
+            sink.appendJSONString(origin.text)
+            sink.append("]")
         }
         sink.append("]}")
     }
@@ -199,7 +217,15 @@ enum MembershipCodec {
         guard let id = members.string("id"), let address = members.string("address"),
             let incarnation = members.unsigned("incarnation")
         else { return nil }
-        return MemberIdentity(id: MemberID(id), address: address, incarnation: incarnation)
+        var mirrors: [String] = []
+        if let list = members["mirrors"], list.kind == .array {
+            var cursor = JSONArrayCursor(bytes, list.slice)
+            while let element = cursor.next() {
+                guard let address = string(of: element, in: bytes) else { return nil }
+                mirrors.append(address)
+            }
+        }
+        return MemberIdentity(id: MemberID(id), address: address, incarnation: incarnation, mirrors: mirrors)
     }
 
     private static func epoch(_ value: JSONValue, in bytes: UnsafeRawBufferPointer) -> Epoch? {
@@ -217,13 +243,25 @@ enum MembershipCodec {
             guard let member = identity(element, in: bytes) else { return nil }
             members.append(member)
         }
-        var serving = Set(members.map(\.id))
+        var mirrors: [MemberID: MemberID] = [:]
+        if let pairs = object["mirrors"], pairs.kind == .array {
+            var cursor = JSONArrayCursor(bytes, pairs.slice)
+            while let pair = cursor.next() {
+                guard pair.kind == .array else { return nil }
+                var both = JSONArrayCursor(bytes, pair.slice)
+                guard let mirror = both.next().flatMap({ string(of: $0, in: bytes) }),
+                    let origin = both.next().flatMap({ string(of: $0, in: bytes) })
+                else { return nil }
+                mirrors[MemberID(mirror)] = MemberID(origin)
+            }
+        }
+        var serving = Set(members.map(\.id).filter { mirrors[$0] == nil })
         if let joining = object["joining"], joining.kind == .array {
             var cursor = JSONArrayCursor(bytes, joining.slice)
             while let element = cursor.next() {
                 if let id = string(of: element, in: bytes) { serving.remove(MemberID(id)) }
             }
         }
-        return View(epoch: epoch, members: members, serving: serving)
+        return View(epoch: epoch, members: members, serving: serving, mirrors: mirrors)
     }
 }
