@@ -12,7 +12,7 @@ enum PlainEndpoints {
             guard node.isReady else {
                 head.status = .unavailable
                 let state: StaticString =
-                    node.isDraining ? "draining" : node.hasRecovered ? "joining the cluster" : "recovering"
+                    node.isDraining ? "draining" : node.hasRecovered ? "not serving in its cluster" : "recovering"
                 return text("{\"ready\":false,\"reason\":\"\(state)\",\"node\":", node.nodeID, "}\n")
             }
             return text("{\"ready\":true,\"node\":", node.nodeID, "}\n")
