@@ -4,6 +4,7 @@
 import CacheStore
 import Compression
 import Configuration
+import HashRing
 import Journal
 import NIOCore
 import NIOPosix
@@ -53,7 +54,7 @@ package final class Node: Sendable {
             reservedBytes: NearCache.limitBytes(configuration))
         let shards = Self.makeShards(settings, budget)
         let wallOffset = NodeClock.wallMilliseconds() - NodeClock.monotonicMilliseconds()
-        let clock = VersionClock()
+        let clock = VersionClock(node: Array(settings.nodeID.utf8).withUnsafeBytes { RingHash.hash($0) })
         let relay = JournalRelay(log)
         let journal = try Self.recover(journalStart, configuration, shards, wallOffset, clock, relay, log)
         let storage = Storage(
@@ -215,8 +216,7 @@ package final class Node: Sendable {
         let codec = JournalCodec(configuration)
         do throws(JournalError) {
             var sink = StorageRecovery(
-                shards: shards.list, hasher: shards.hasher, now: started, wallOffset: wallOffset,
-                keepsTombstones: configuration.network.isClustered)
+                shards: shards.list, hasher: shards.hasher, now: started, wallOffset: wallOffset)
             let recovered = try directory.recover(limits: settings.limits, codec: codec, into: &sink)
             clock.observe(recovered.report.maxVersion)
             relay.report(recovered, shards.list, NodeClock.monotonicMilliseconds() - started)

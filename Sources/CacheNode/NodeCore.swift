@@ -24,7 +24,7 @@ struct RequestLimits: Sendable {
         maxBatch = limits.maxBatch
         maxBodyBytes = limits.maxValueBytes + (1 << 20)
         maxReplyBytes = max(limits.maxValueBytes + (1 << 20), memoryLimitBytes / 8)
-        maxPeerBodyBytes = max(maxBodyBytes, maxReplyBytes) + (4 << 20)
+        maxPeerBodyBytes = 2 * max(maxBodyBytes, maxReplyBytes) + (4 << 20)
     }
 }
 
@@ -83,6 +83,11 @@ final class NodeCore: Sendable {
 
     /// The node is on its way to stop.
     var isDraining: Bool { draining.load(ordering: .relaxed) }
+
+    /// Another node's clock: versions issued here are above all that it has seen.
+    func observeClock(_ version: UInt64?) {
+        if let version, storage.clock.isPlausible(version) { storage.clock.observe(version) }
+    }
 
     func becameReady() { ready.store(true, ordering: .releasing) }
 

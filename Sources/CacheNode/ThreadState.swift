@@ -94,6 +94,18 @@ final class ThreadState {
     private static let keptReplyBuffers = 128
     private static let keptReplyBytes = 4096
 
+    /// Whether blocks of another node inflate to what they say.
+    func areIntact(_ blocks: UnsafeRawBufferPointer, _ hole: PeerText.Hole) -> Bool {
+        let target = UnsafeMutableRawBufferPointer.allocate(byteCount: Int(hole.originalBytes), alignment: 8)
+        defer { target.deallocate() }
+        do {
+            try inflater.inflateBlocks(blocks, into: target, crc: hole.crc32)
+            return true
+        } catch {
+            return false
+        }
+    }
+
     /// Gives back what an unusually large request made the scratch buffers grow to.
     func trim() {
         if deflated.capacity > Self.retainedScratchBytes { deflated = [] }

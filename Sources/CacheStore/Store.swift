@@ -76,8 +76,8 @@ package struct Store: ~Copyable, Sendable {
     /// Notes that a version of a key was here and is not remembered, as if its entry had been evicted.
     package mutating func forget(_ version: UInt64, hash: KeyHash) { forgotten.note(version, hash) }
 
-    /// The same for all keys.
-    package mutating func forgetAll(upTo version: UInt64) { forgotten.noteAll(upTo: version) }
+    /// Notes are taken of what is forgotten from now on.
+    package mutating func rememberForgotten() { forgotten.begin() }
 
     /// Starts counting anew, as after a recovery, whose puts were nobody's commands.
     package mutating func resetCounters() { counters = StoreCounters() }

@@ -122,8 +122,11 @@ package struct MembershipState: Sendable {
 
     /// Whether a former owner has ceased to act under the view before `view`: it is in `view`, or dead.
     private func hasEntered(_ id: MemberID, _ view: View) -> Bool {
-        guard let index = peerIndex[id] else { return true }
-        return peers[index].epoch >= view.epoch || peers[index].state == .dead || peers[index].state == .left
+        guard let index = peerIndex[id], peers[index].epoch < view.epoch, peers[index].state != .left else {
+            return true
+        }
+        // One that seems dead may still hold a lease: the view without it comes when that is over.
+        return settings.partitionRule == .everySide && peers[index].state == .dead
     }
 
     /// Whether this node may act as an owner at `now`.
@@ -188,17 +191,27 @@ package struct MembershipState: Sendable {
     /// The host at `address` refused a connection: nobody listens there. A member there is dead, as a node listens before it
     /// joins and until it has left; a seed there need not be waited for. Its lease still counts (`mayAccept`): what looks
     /// like a refusal may be a packet filter's.
-    package mutating func connectionRefused(by address: String, now: Int64) -> [MembershipAction] {
+    ///
+    /// `incarnation`: of the run that the caller meant, 0 when it knows none; a later run is not gone.
+    package mutating func connectionRefused(
+        by address: String, incarnation: UInt64 = 0, now: Int64
+    ) -> [MembershipAction] {
         if case .joining = phase, settings.seeds.contains(address) {
             refusedSeeds.insert(address)
             nextSweep = now
         }
-        for index in peers.indices where peers[index].identity.address == address && peers[index].isMember {
+        for index in peers.indices
+        where peers[index].identity.address == address && peers[index].isMember
+            && (incarnation == 0 || peers[index].identity.incarnation <= incarnation &+ Self.refutations)
+        {
             become(.dead, index)
             nextSweep = now
         }
         return drain()
     }
+
+    /// By how much an incarnation may have risen since a view named it: it rises by one with each refutation.
+    private static let refutations: UInt64 = 64
 
     /// An operator declares the member at `address` dead. It is told to go; if it cannot be reached, the failure detector
     /// removes it. Returns no action when the address is no member's.

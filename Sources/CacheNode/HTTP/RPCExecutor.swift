@@ -34,20 +34,20 @@ struct MessageOutcome {
 struct RPCExecutor {
     let methods: MethodTable
 
-    /// Whether `message` calls a method that may keep an event loop waiting.
+    /// Whether `message` calls a method that may keep an event loop waiting, and for how long.
     ///
     /// A batch is searched for the methods' names instead of being taken apart twice; a name inside a value costs only
     /// time.
-    func needsWorker(_ message: borrowing Message, in body: UnsafeRawBufferPointer) -> Bool {
+    func needsWorker(_ message: borrowing Message, in body: UnsafeRawBufferPointer) -> WorkerJob? {
         switch message {
         case .single(.call(let call)):
-            guard let index = methods.index(of: call.method, in: body) else { return false }
-            return methods[index].runsOffLoop
+            guard let index = methods.index(of: call.method, in: body), methods[index].runsOffLoop else { return nil }
+            return methods[index].isLong ? .long : .short
         case .batch:
             // "node." covers them all; a name may also be spelt with escapes, which nobody does by accident.
-            return methods.slowMethodNames.contains { body.contains($0) } || body.contains("\\u00")
+            return methods.slowMethodNames.contains { body.contains($0) } || body.contains("\\u00") ? .long : nil
         case .single, .notJSON:
-            return false
+            return nil
         }
     }
 
@@ -88,6 +88,7 @@ struct RPCExecutor {
 
     private func run(_ batch: inout Batch, _ context: inout CallContext) -> MessageOutcome {
         var outcome = MessageOutcome(kind: .silent, calls: batch.count)
+        context.isBatch = true
         guard batch.count <= context.limits.maxBatch else {
             outcome.kind = .answered
             outcome.failed(.batchTooLarge, calls: batch.count)
@@ -146,6 +147,8 @@ struct RPCExecutor {
                 }
                 if context.operation != 0, let known = context.node.operations.outcome(of: context.operation) {
                     context.reply.append(known, id: call.id, in: context.body)
+                    try context.repeatChange(arguments)
+                    if !context.records.isEmpty { context.collectChanges(since: mark, call) }
                     return true
                 }
                 context.reply.appendResponsePrefix(id: call.id, in: context.body)
@@ -153,7 +156,10 @@ struct RPCExecutor {
                 context.reply.appendResponseSuffix()
                 if !context.records.isEmpty { context.collectChanges(since: mark, call) }
             } catch {
-                context.records.removeAll()
+                context.sendChangesAnyway()
+                if error.code == .journalFailed, !context.thread.routing.servesAlone {
+                    context.node.cluster.missedReplica()
+                }
                 outcome.failed(error.code)
                 context.thread.counters.failed()
                 context.reply.rollBack(to: mark)

@@ -33,7 +33,7 @@ struct ProcessedResponse: Sendable {
 enum RequestOutcome {
     case answered(ProcessedResponse)
     /// Nothing has been done: it must run on a worker.
-    case needsWorker
+    case needsWorker(WorkerJob)
     /// Other nodes have to do with it. Calling the function starts the wait; its argument is called once, with the
     /// response, at once or later, on the same event loop.
     case pending((@escaping (ProcessedResponse) -> Void) -> Void)
@@ -57,12 +57,12 @@ struct RequestProcessor {
     func respond(
         to request: CompleteRequest, thread: ThreadState, buffer: ByteBuffer, onEventLoop: Bool
     ) -> RequestOutcome {
-        if onEventLoop && needsWorker(request) { return .needsWorker }
+        if onEventLoop && needsWorker(request) { return .needsWorker(.short) }
         let started = thread.lastNanoseconds
         var facts = request.facts
         if node.isDraining { facts.keepsAlive = false }
         switch dispatch(facts, request.body, thread, buffer, onEventLoop) {
-        case .needsWorker: return .needsWorker
+        case .needsWorker(let job): return .needsWorker(job)
         case .answered(let response):
             account(request, response, since: started, thread)
             return .answered(response)
@@ -167,7 +167,7 @@ struct RequestProcessor {
         _ buffer: ByteBuffer, _ onEventLoop: Bool
     ) -> RequestOutcome {
         let message = parseMessage(body)
-        if onEventLoop && node.executor.needsWorker(message, in: body) { return .needsWorker }
+        if onEventLoop, let job = node.executor.needsWorker(message, in: body) { return .needsWorker(job) }
         var context = CallContext(
             node: node, thread: thread, body: body, now: thread.lastMilliseconds,
             reply: ReplyBuffer(bytes: buffer, acceptsGzip: facts.acceptsGzip))

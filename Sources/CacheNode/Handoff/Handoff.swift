@@ -55,6 +55,7 @@ final class Handoff {
             table: table, baseline: baseline, isLeaving: isLeaving, shards: node.storage.shards.count)
         self.round = round
         node.handoffNumbers.began(keys: node.storage.count, owesCopies: table.replicas > 0)
+        if table.others.isEmpty { round.endWalk() }
         step(round)
     }
 
@@ -63,14 +64,22 @@ final class Handoff {
         round = nil
     }
 
+    /// The node is out of its cluster: nothing is known of what others hold.
+    func forget() {
+        cancel()
+        baseline = nil
+    }
+
     /// What was trusted to be with all holders is not: everything is offered again, soon.
     func missedReplica() {
         baseline = nil
+        // A round under way walks once more at its end; it is not cut short, or it might never end.
+        if let round, !round.hasSettled { return round.isIncomplete = true }
         guard !isRepeatScheduled else { return }
         isRepeatScheduled = true
         thread.loop.assumeIsolated().scheduleTask(in: .milliseconds(500)) {
             self.isRepeatScheduled = false
-            guard let round = self.round, !round.isLeaving else { return }
+            guard let round = self.round, round.hasSettled, !round.isLeaving else { return }
             self.begin(round.table, isLeaving: false)
         }
     }
@@ -135,6 +144,7 @@ final class Handoff {
 
     private func finishIfDone(_ round: HandoffRound) {
         guard round.walkIsOver, round.inFlight == 0, !round.isOver, !round.hasSettled else { return }
+        guard !round.isIncomplete else { return begin(round.table, isLeaving: round.isLeaving) }
         round.hasSettled = true
         baseline = round.table
         node.handoffNumbers.finished()

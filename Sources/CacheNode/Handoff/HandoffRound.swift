@@ -23,6 +23,8 @@ final class HandoffRound {
     /// Another one has taken its place.
     var isOver = false
     var hasSettled = false
+    /// A change was acknowledged without all of its holders since the walk began.
+    var isIncomplete = false
     var isStepping = false
     var inFlight = 0
     private(set) var shard = 0
@@ -42,6 +44,9 @@ final class HandoffRound {
     }
 
     var walkIsOver: Bool { shard >= shards }
+
+    /// There is nobody to offer anything to.
+    func endWalk() { shard = shards }
 
     func nextShard() {
         shard += 1

@@ -4,6 +4,7 @@ import CacheStore
 import Compression
 import HashRing
 import JSONRPC
+import Membership
 import NIOCore
 
 /// The request being answered, the reply being written, and the thread's own tools.
@@ -18,6 +19,8 @@ struct CallContext {
     var reply: ReplyBuffer
     /// The newest journal sequence that this message's writes were given; the reply waits for it. Zero when none.
     var sequence: UInt64 = 0
+    /// The message is a batch.
+    var isBatch = false
     /// Who asks.
     var origin = CallOrigin.client
     /// The number another node gave the call, if it is a write; else 0.
@@ -28,10 +31,10 @@ struct CallContext {
     var source: PeerText?
     /// Made when other nodes have to do with the message.
     var pending: PendingMessage?
-    /// Whether the call's changes go to other nodes.
-    var replicates = false
     /// Of the call being answered; nil for a notification.
     var callID: JSONSlice?
+    /// Where the reply to the call begins, when other nodes' calls are in front of it.
+    var replyStart = 0
     /// What the call has changed.
     var records: [ReplicationRecord] = []
     /// What the message's calls have changed and other holders are to have before it is answered.
@@ -48,8 +51,8 @@ struct CallContext {
 /// Who sent a call.
 enum CallOrigin {
     case client
-    /// Another node of the cluster; trusted when it serves, else it may hold what is out of date.
-    case peer(isTrusted: Bool)
+    /// Another node of the cluster, or this one on its behalf.
+    case peer(HolderStanding)
 }
 
 /// A decoded key and its hash.
@@ -114,7 +117,8 @@ extension CallContext {
         value: (bytes: UnsafeRawBufferPointer, form: StoredForm)? = nil
     ) {
         if node.copyHolders.changed(key.bytes) { node.cluster.tellCopyHolders() }
-        guard replicates else { return }
+        // By the routing as of now, after the change: a node that has begun to join meanwhile must have it.
+        guard thread.routing.hasCopies else { return }
         records.append(
             ReplicationRecord(
                 text: ReplicationCodec.record(
@@ -122,6 +126,9 @@ extension CallContext {
                     operation: operation, value: value),
                 position: RingHash.hash(key.bytes)))
     }
+
+    /// How this node stands to another one that offers copies or asks for something.
+    func standing(of id: MemberID) -> HolderStanding { node.cluster.standing(of: id, in: thread.routing) }
 
     /// Decodes a version given as a decimal string.
     func version(_ value: JSONValue, _ path: ParameterPath) throws(MethodFailure) -> UInt64 {

@@ -32,7 +32,8 @@ struct MethodTable: Sendable {
     /// What nodes ask of each other, behind the methods of clients: a method has one number in both tables.
     static let forPeers: [RPCMethod] =
         all + [
-            PeerReplicate.one, PeerOffer.one, PeerFlush.one, PeerTell.one, PeerFetch.one, PeerFetch.changed,
+            PeerReplicate.one, PeerOffer.one, PeerFlush.one, PeerTell.one, PeerTell.clock, PeerFetch.one,
+            PeerFetch.changed,
             PeerFetch.lease,
         ]
 

@@ -3,6 +3,7 @@
 
 import CacheStore
 import JSONRPC
+import NIOCore
 
 enum PeerReplicate {
     static let one = RPCMethod(
@@ -15,13 +16,20 @@ enum PeerReplicate {
         let path = ParameterPath("records")
         guard let list = arguments[0], list.kind == .array else { throw .invalid(path, "must be an array") }
         var applied: Int64 = 0
+        var refused: Int64 = 0
         var cursor = JSONArrayCursor(context.body, list.slice)
         while let element = cursor.next() {
-            try apply(element, path, &context)
-            applied += 1
+            do throws(MethodFailure) {
+                try apply(element, path, &context)
+                applied += 1
+            } catch  where !error.code.retryable && error.code != .journalFailed {
+                // One record that this node can never hold does not keep the others from it.
+                refused += 1
+            }
         }
         context.reply.append("{\"applied\":")
         context.reply.append(decimal: applied)
+        context.reply.appendNextMember("refused", decimal: refused)
         context.reply.append("}")
     }
 
@@ -35,6 +43,7 @@ enum PeerReplicate {
             let expiryValue = cursor.next(), let operationValue = cursor.next()
         else { throw .invalid(path, "a record has five or six elements") }
         let version = try context.version(versionValue, path)
+        guard context.node.storage.clock.isPlausible(version) else { throw .invalid(path, "a version of the future") }
         let operation = try context.version(operationValue, path)
         let expiry = expiryValue.kind == .null ? Int64.max : try context.integer(expiryValue, path)
         let key = try context.key(keyValue, path)
@@ -53,7 +62,11 @@ enum PeerReplicate {
                 outcome = .counted(number, version: version, wasCreated: name.first == UInt8(ascii: "c"))
             }
             if let hole = context.hole(of: value), let source = context.source {
+                guard hole.originalBytes <= context.limits.maxValueBytes else { throw MethodFailure(.valueTooLarge) }
                 let sequence = try source.withBlocks(of: hole) { blocks throws(MethodFailure) in
+                    guard context.thread.areIntact(blocks, hole) else {
+                        throw .invalid(path, "a compressed value that does not inflate to what it says")
+                    }
                     change.kind = .put(
                         blocks, .deflated(originalBytes: hole.originalBytes, crc32: hole.crc32))
                     return try context.node.storage.apply(change, now: context.now)
@@ -62,6 +75,7 @@ enum PeerReplicate {
                 context.node.operations.record(operation, outcome)
                 return context.wrote(sequence: sequence)
             }
+            guard value.slice.count <= context.limits.maxValueBytes else { throw MethodFailure(.valueTooLarge) }
             change.kind = .put(value.slice.bytes(in: context.body), .plain)
         default: throw .invalid(path, "a record is p, i, c, r or t")
         }
@@ -81,8 +95,7 @@ enum PeerOffer {
     ) { context, arguments throws(MethodFailure) in
         let path = ParameterPath("items")
         guard let list = arguments[0], list.kind == .array else { throw .invalid(path, "must be an array") }
-        var isTrusted = false
-        if case .peer(let trusted) = context.origin { isTrusted = trusted }
+        guard case .peer(let standing) = context.origin else { throw MethodFailure(.forbidden) }
         context.reply.append("{\"answers\":\"")
         var cursor = JSONArrayCursor(context.body, list.slice)
         while let element = cursor.next() {
@@ -93,7 +106,7 @@ enum PeerOffer {
             }
             let answer = context.node.storage.answer(
                 offer: try context.key(keyValue, path), version: try context.version(versionValue, path),
-                isTrusted: isTrusted, now: context.now)
+                from: standing, now: context.now)
             context.reply.append(answer.letter)
         }
         context.reply.append("\"}")
@@ -126,16 +139,32 @@ enum PeerFlush {
         summary: "Removes every key whose version is not above the one given, as cache.flush does on all nodes.",
         parameters: [.required("version", CacheGet.casSchema, "Up to which version.")],
         resultSchema: #"{"type":"object","properties":{"removed":{"type":"integer"}}}"#,
-        isWrite: true, runsOffLoop: true
+        isWrite: true, answersLater: true
     ) { context, arguments throws(MethodFailure) in
         guard let value = arguments[0] else { throw MethodFailure(.invalidParams) }
         let version = try context.version(value, ParameterPath("version"))
-        let (removed, sequence) = try context.node.storage.flush(upTo: version, now: context.now)
+        let storage = context.node.storage
+        guard storage.clock.isPlausible(version) else {
+            throw .invalid(ParameterPath("version"), "a version of the future")
+        }
+        context.wrote(sequence: try storage.beginFlush(upTo: version))
         context.node.near.clear()
-        context.wrote(sequence: sequence)
-        context.reply.append("{\"removed\":")
-        context.reply.append(decimal: Int64(removed))
-        context.reply.append("}")
+        let pending = context.pendingMessage()
+        let mark = context.reply.mark
+        step(FlushWalk(version: version), pending, pending.addSlot(from: mark, to: mark, id: context.callID))
+    }
+
+    /// Removes some keys, then lets the event loop do other things.
+    private static func step(_ walk: FlushWalk, _ pending: PendingMessage, _ slot: Int) {
+        var walk = walk
+        guard !pending.node.storage.flushStep(&walk, now: NodeClock.monotonicMilliseconds()) else {
+            return pending.thread.loop.assumeIsolated().execute { [walk] in step(walk, pending, slot) }
+        }
+        var result = ReplyBuffer(bytes: ByteBuffer(), acceptsGzip: true)
+        result.append("{\"removed\":")
+        result.append(decimal: Int64(walk.removed))
+        result.append("}")
+        pending.settle(slot, .result(result))
     }
 
     static func writeRequest(version: UInt64, to text: inout ReplyBuffer) {
@@ -146,6 +175,16 @@ enum PeerFlush {
 }
 
 enum PeerTell {
+    static let clock = RPCMethod(
+        name: "peer.clock",
+        summary: "Nothing but an answer: its frame says how far the node's clock is.",
+        resultSchema: #"{"type":"object"}"#
+    ) { context, _ throws(MethodFailure) in context.reply.append("{\"asked\":1}") }
+
+    static func writeClockRequest(to text: inout ReplyBuffer) {
+        text.append("{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"peer.clock\"}")
+    }
+
     static let one = RPCMethod(
         name: "peer.tell",
         summary: "Takes a message of the membership protocol; any node may send one.",

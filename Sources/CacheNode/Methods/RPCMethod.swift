@@ -55,6 +55,8 @@ final class RPCMethod: Sendable {
     let isWrite: Bool
     /// True for a method that may take longer than an event loop can wait (milliseconds): it runs on a worker thread.
     let runsOffLoop: Bool
+    /// True for one that may take seconds.
+    let isLong: Bool
     /// True for a method that answers by a slot of the pending message instead of writing its result.
     let answersLater: Bool
     let placement: MethodPlacement
@@ -64,7 +66,7 @@ final class RPCMethod: Sendable {
 
     init(
         name: StaticString, summary: StaticString, parameters: [ParameterSpecification] = [],
-        resultSchema: StaticString, isWrite: Bool = false, runsOffLoop: Bool = false,
+        resultSchema: StaticString, isWrite: Bool = false, runsOffLoop: Bool = false, isLong: Bool = false,
         answersLater: Bool = false, placement: MethodPlacement = .anyNode, isAnsweredByCopies: Bool = false,
         body: @escaping Body
     ) {
@@ -75,6 +77,7 @@ final class RPCMethod: Sendable {
         self.resultSchema = resultSchema
         self.isWrite = isWrite
         self.runsOffLoop = runsOffLoop
+        self.isLong = isLong
         self.answersLater = answersLater
         self.placement = placement
         self.isAnsweredByCopies = isAnsweredByCopies

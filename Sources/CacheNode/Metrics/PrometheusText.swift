@@ -43,7 +43,8 @@ enum PrometheusText {
     /// Not metrics: identity and the clock.
     private static let left: Set<String> = ["pid", "time"]
     private static let gauges: Set<String> = [
-        "uptime", "threads", "shards", "currItems", "bytes", "limitMaxbytes", "currConnections", "nearItems", "tombstones",
+        "uptime", "threads", "shards", "currItems", "bytes", "limitMaxbytes", "currConnections", "nearItems",
+        "tombstones",
     ]
 
     private static func calls(_ node: NodeCore, _ text: inout PrometheusWriter) {

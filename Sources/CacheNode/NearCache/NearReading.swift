@@ -46,7 +46,7 @@ extension CallContext {
         let epoch = near.fetching(bytes)
         let sentAt = NodeClock.monotonicMilliseconds()
         thread.counters.forwardedCalls.add()
-        Forwarding(text, operation: 0, position: position, isGroup: false, node: node, thread: thread) { result in
+        Forwarding(text, operation: 0, position: position, isGroup: false, over: .reads, for: pending) { result in
             switch result {
             case .success(let answer):
                 let fetched = FetchedEntry(answer)

@@ -41,8 +41,10 @@ struct PeerTarget: Sendable, Hashable {
 /// Which connections a call goes over. A call that makes its receiver call other nodes must never hold up one that does
 /// not, or two nodes could wait for each other.
 enum PeerLaneKind: Hashable, Sendable {
-    /// Clients' calls for their owner, which may wait for replicas.
+    /// Clients' writes for their owner, which wait for replicas, and batches.
     case calls
+    /// Clients' reads: no replica that hangs holds them up.
+    case reads
     /// Replicas, offers, invalidations: answered by the receiver alone.
     case data
     /// What owners tell nodes that keep copies, and leases: in order.
@@ -53,7 +55,7 @@ enum PeerLaneKind: Hashable, Sendable {
     /// Connections to one node from one event loop. Calls that come while all are busy go together when one is free.
     var maxConnections: Int {
         switch self {
-        case .calls: 4
+        case .calls, .reads: 3
         case .data: 2
         case .changes, .membership: 1
         }
@@ -86,6 +88,9 @@ struct PeerCall {
     var text: ReplyBuffer
     /// Marks a write, so that a repetition after a lost answer is recognised; 0 for none.
     var operation: UInt64 = 0
+    /// The client's message it belongs to: the calls of one message to one node go in one exchange, so that they are carried
+    /// out in their order.
+    var message: ObjectIdentifier?
     /// Monotonic milliseconds.
     var deadline: Int64
     var completion: (Result<PeerReply, PeerFailure>) -> Void

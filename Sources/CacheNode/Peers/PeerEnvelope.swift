@@ -2,9 +2,9 @@
 // protocol, sender and epoch once.
 //
 //     {"jsonrpc":"2.0","id":1,"method":"peer.calls","params":{"cluster":"default","protocol":1,"from":"2","epoch":7,
-//      "hop":1,"operations":[0,…],"calls":[{"jsonrpc":"2.0","id":…,"method":"cache.get","params":…},…]}}
+//      "clock":"117680064207323136","hop":1,"operations":[0,…],"calls":[{"jsonrpc":"2.0","id":…,"method":"cache.get","params":…},…]}}
 //
-//     {"jsonrpc":"2.0","id":1,"result":{"epoch":7,"replies":[{"jsonrpc":"2.0","id":…,"result":…}, 1101, …]}}
+//     {"jsonrpc":"2.0","id":1,"result":{"epoch":7,"clock":"117680064207323136","replies":[{"jsonrpc":"2.0","id":…,"result":…}, 1101, …]}}
 //     {"jsonrpc":"2.0","id":1,"result":{"epoch":9,"refused":1102}}
 //
 // The inner calls are a client's own bytes: id, method and params as they were sent. Each reply is what the client gets, or
@@ -26,7 +26,9 @@ enum PeerEnvelope {
         buffer.appendJSONString(node.nodeID)
         buffer.append(",\"epoch\":")
         buffer.append(decimal: node.cluster.epochNumber)
-        buffer.append(",\"hop\":1")
+        buffer.append(",\"clock\":\"")
+        buffer.append(decimal: node.storage.clock.newest)
+        buffer.append("\",\"hop\":1")
         if calls.contains(where: { $0.operation != 0 }) {
             buffer.append(",\"operations\":[")
             for (index, call) in calls.enumerated() {
@@ -106,6 +108,9 @@ enum PeerEnvelope {
                 let value = try pull.value()
                 let number = integer(of: value, in: bytes)
                 if isNamed("epoch"), let number, number > 0 { node.cluster.epochMet(UInt64(number)) }
+                if isNamed("clock"), value.kind == .string {
+                    node.observeClock(unsignedInteger(in: value.content.bytes(in: bytes)))
+                }
                 if isNamed("refused"), let number { return .refused(number) }
             }
         }

@@ -13,7 +13,7 @@ final class PeerLane {
     /// Calls and bytes that may wait for a connection.
     private static let maxQueuedCalls = 20_000
     private static let maxQueuedBytes = 64 << 20
-    /// Calls and bytes of one exchange; a single call may be larger.
+    /// Calls and bytes of one exchange; a single call may be larger, and the calls of one message stay together.
     private static let maxExchangeCalls = 512
     private static let maxExchangeBytes = 1 << 20
 
@@ -46,6 +46,7 @@ final class PeerLane {
         }
         queue.append(call)
         queuedBytes += call.text.textBytes
+        node.budget.add(bytes: call.text.textBytes)
         scheduleFlush()
         scheduleSweep()
     }
@@ -78,10 +79,15 @@ final class PeerLane {
         var calls: [PeerCall] = []
         var bytes = 0
         let now = NodeClock.monotonicMilliseconds()
-        while let next = queue.first, calls.count < Self.maxExchangeCalls {
-            guard bytes == 0 || bytes + next.text.textBytes <= Self.maxExchangeBytes else { break }
+        while let next = queue.first {
+            let belongs = next.message != nil && next.message == calls.last?.message
+            let hasRoom =
+                calls.count < Self.maxExchangeCalls
+                && (bytes == 0 || bytes + next.text.textBytes <= Self.maxExchangeBytes)
+            guard belongs || hasRoom else { break }
             let call = queue.removeFirst()
             queuedBytes -= call.text.textBytes
+            node.budget.release(bytes: call.text.textBytes)
             guard call.deadline > now else {
                 call.completion(.failure(.timedOut))
                 continue
@@ -97,9 +103,9 @@ final class PeerLane {
         isConnecting = true
         openConnections += 1
         if let address = try? SocketAddress(ipAddress: target.host, port: target.port) { return connect(to: address) }
-        // Looking a name up blocks: on a worker, and not by NIO's resolver, which brings Dispatch's threads.
+        // Looking a name up blocks: on a thread of its own, and not by NIO's resolver, which brings Dispatch's threads.
         let lane = NIOLoopBound(self, eventLoop: loop)
-        node.workers.run { [loop, host = target.host, port = target.port] _ in
+        BlockingThread.run { [loop, host = target.host, port = target.port] in
             let address = try? SocketAddress.makeAddressResolvingHost(host, port: port)
             loop.execute {
                 if let address { return lane.value.connect(to: address) }
@@ -147,6 +153,7 @@ final class PeerLane {
         guard openConnections == 0 else { return }
         let waiting = queue
         queue.removeAll()
+        for call in waiting { node.budget.release(bytes: call.text.textBytes) }
         queuedBytes = 0
         for call in waiting { call.completion(.failure(failure)) }
     }
@@ -173,6 +180,7 @@ final class PeerLane {
                 guard call.deadline <= now else { return false }
                 ended.append(call)
                 self.queuedBytes -= call.text.textBytes
+                self.node.budget.release(bytes: call.text.textBytes)
                 return true
             }
             for call in ended { call.completion(.failure(.timedOut)) }

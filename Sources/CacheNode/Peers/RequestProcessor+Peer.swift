@@ -34,7 +34,7 @@ extension RequestProcessor {
             var context = CallContext(
                 node: node, thread: thread, body: bytes, now: thread.lastMilliseconds,
                 reply: ReplyBuffer(bytes: buffer, acceptsGzip: true))
-            context.origin = .peer(isTrusted: false)
+            context.origin = .peer(.unknown)
             context.source = source
             var outcome = MessageOutcome(kind: .answered, calls: 0)
             do throws(JSONError) {
@@ -86,6 +86,9 @@ extension RequestProcessor {
                 if isNamed("protocol") { frame.version = integer(of: value, in: bytes) }
                 if isNamed("from") { frame.from = string(of: value, in: bytes) }
                 if isNamed("epoch") { frame.epoch = integer(of: value, in: bytes) }
+                if isNamed("clock"), value.kind == .string {
+                    node.observeClock(unsignedInteger(in: value.content.bytes(in: bytes)))
+                }
                 if isNamed("hop") { frame.hop = integer(of: value, in: bytes) }
                 if isNamed("operations"), value.kind == .array {
                     var cursor = JSONArrayCursor(bytes, value.slice)
@@ -104,13 +107,16 @@ extension RequestProcessor {
         _ pull: inout JSONPull, _ frame: PeerFrame, _ context: inout CallContext, _ outcome: inout MessageOutcome
     ) throws(JSONError) {
         let table = context.thread.routing
-        let standing = frame.from.map { table.standing(of: MemberID($0)) } ?? (isMember: false, isTrusted: false)
-        context.origin = .peer(isTrusted: standing.isTrusted)
-        let refused = refusalOfSender(frame, isMember: standing.isMember, hasView: table.view != nil)
+        let sender = frame.from.map { MemberID($0) }
+        let isMember = sender.map { table.isMember($0) } ?? false
+        context.origin = .peer(sender.map { context.standing(of: $0) } ?? .unknown)
+        let refused = refusalOfSender(frame, isMember: isMember, hasView: table.view != nil)
         if let epoch = frame.epoch, epoch > 0 { node.cluster.epochMet(UInt64(epoch)) }
         context.reply.append("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"epoch\":")
         context.reply.append(decimal: table.epoch.number)
-        context.reply.append(",\"replies\":[")
+        context.reply.append(",\"clock\":\"")
+        context.reply.append(decimal: node.storage.clock.newest)
+        context.reply.append("\",\"replies\":[")
         try pull.enterArray()
         while try pull.nextElement() {
             if outcome.calls > 0 { context.reply.append(",") }
@@ -119,7 +125,11 @@ extension RequestProcessor {
             outcome.calls += 1
             if let refused, !element.isMembershipMessage(in: context.body) {
                 context.reply.append(decimal: Int64(refused.rawValue))
+            } else if context.reply.textBytes > node.limits.maxReplyBytes {
+                // One answer cannot hold it all: the rest is to be asked for again.
+                context.reply.append(decimal: Int64(RPCErrorCode.busy.rawValue))
             } else {
+                context.replyStart = context.reply.textBytes
                 node.peerExecutor.run(element, &context, &outcome)
             }
         }

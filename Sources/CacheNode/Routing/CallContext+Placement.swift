@@ -22,7 +22,7 @@ extension CallContext {
     mutating func place(
         _ method: RPCMethod, _ call: borrowing Call, _ arguments: borrowing BoundParameters
     ) throws(MethodFailure) -> Bool {
-        replicates = false
+        if case .anyNode = method.placement { return false }
         guard !thread.refusesWrites else {
             throw MethodFailure(.journalFailed, .reason("the journal failed before the call was over"))
         }
@@ -34,6 +34,9 @@ extension CallContext {
                 return false
             }
             try checkQuorum()
+            guard thread.routing.view != nil else {
+                throw MethodFailure(.notReady, .reason("this node is not in a cluster now"))
+            }
             fanOut(method, call, sum: sum)
             return true
         case .owner:
@@ -93,7 +96,7 @@ extension CallContext {
     }
 
     /// Before a change of this node's own keys.
-    private mutating func prepareChange(_ method: RPCMethod) throws(MethodFailure) {
+    private func prepareChange(_ method: RPCMethod) throws(MethodFailure) {
         guard method.isWrite else { return }
         let table = thread.routing
         let needed = node.configuration.network.minReplicas
@@ -102,7 +105,6 @@ extension CallContext {
                 .notEnoughReplicas,
                 .limit(ParameterPath("replicas"), limit: needed, actual: table.availableReplicas))
         }
-        replicates = table.hasCopies
     }
 
     // MARK: Elsewhere
@@ -116,6 +118,9 @@ extension CallContext {
         return made
     }
 
+    /// The calls of a batch stay together, in their order.
+    private func lane(_ method: RPCMethod) -> PeerLaneKind { method.isWrite || isBatch ? .calls : .reads }
+
     private mutating func forward(_ call: borrowing Call, _ method: RPCMethod, _ position: UInt64) {
         var text = ReplyBuffer(bytes: ByteBuffer(), acceptsGzip: true)
         write(call, to: &text)
@@ -124,8 +129,7 @@ extension CallContext {
         thread.counters.forwardedCalls.add()
         Forwarding(
             text, operation: method.isWrite ? thread.nextOperation() : 0, position: position, isGroup: false,
-            node: node,
-            thread: thread
+            over: lane(method), for: pending
         ) { result in
             switch result {
             case .success(let answer): pending.settle(slot, .answered(answer))
@@ -160,6 +164,7 @@ extension CallContext {
             try prepareChange(method)
             return false
         }
+        if !method.isWrite { _ = try CacheGet.request(arguments, &self) }
         var rest: [UInt8] = []
         for index in 1..<max(method.parameters.count, 1) {
             guard let value = arguments[index] else { continue }
@@ -170,20 +175,26 @@ extension CallContext {
         }
         let pending = pendingMessage()
         let slot = pending.addSlot(from: reply.mark, to: reply.mark, id: call.id)
-        Gathering(method, items, rest: rest, slot: slot, of: pending).start()
+        Gathering(method, items, rest: rest, over: lane(method), slot: slot, of: pending).start()
         return true
     }
 
     private mutating func fanOut(_ method: RPCMethod, _ call: borrowing Call, sum: StaticString) {
-        var text = ReplyBuffer(bytes: ByteBuffer(), acceptsGzip: true)
-        if method.parameters.isEmpty {
-            PeerFlush.writeRequest(version: node.storage.clock.next(), to: &text)
-        } else {
-            write(call, to: &text)
-        }
         let pending = pendingMessage()
         let slot = pending.addSlot(from: reply.mark, to: reply.mark, id: call.id)
-        FanOut(member: sum, slot: slot, of: pending).start(text)
+        var text = ReplyBuffer(bytes: ByteBuffer(), acceptsGzip: true)
+        guard method.parameters.isEmpty else {
+            write(call, to: &text)
+            return FanOut(member: sum, slot: slot, of: pending).start(text)
+        }
+        // A flush has a version above all that was acknowledged anywhere: first the clocks are asked, and observed with the
+        // answers.
+        PeerTell.writeClockRequest(to: &text)
+        FanOut(member: "asked", slot: slot, of: pending) { _ in
+            var text = ReplyBuffer(bytes: ByteBuffer(), acceptsGzip: true)
+            PeerFlush.writeRequest(version: pending.node.storage.clock.next(), to: &text)
+            FanOut(member: sum, slot: slot, of: pending).start(text)
+        }.start(text)
     }
 
     private func places(ofKeys list: JSONValue) throws(MethodFailure) -> [Gathering.Item] {
@@ -201,10 +212,8 @@ extension CallContext {
 
     /// A call has changed something: its answer waits for the other holders.
     mutating func collectChanges(since mark: ReplyBuffer.Mark, _ call: borrowing Call) {
-        let table = thread.routing
-        let made = records.filter { !table.copies(at: $0.position).isEmpty }
+        let made = records
         records.removeAll()
-        guard !made.isEmpty else { return }
         let waits = node.configuration.network.replicaAcknowledgement == .all
         let owner =
             waits
@@ -213,6 +222,39 @@ extension CallContext {
         let slot = owner.addSlot(from: mark, to: call.isNotification ? mark : reply.mark, id: call.id)
         for record in made { record.slot = slot }
         if waits { outgoing += made } else { Replication(made, of: owner).start() }
+    }
+
+    /// A write that was carried out before comes again: its answer waits for the other holders and the journal like the
+    /// first one's, which may not have got that far.
+    mutating func repeatChange(_ arguments: borrowing BoundParameters) throws(MethodFailure) {
+        guard let value = arguments[0] else { return }
+        let key = try key(value, ParameterPath("key"))
+        let storage = node.storage
+        let (record, version) = storage.shard(key).state.withLock { state -> (ReplyBuffer?, UInt64?) in
+            let entry = state.store.peek(key.bytes, hash: key.hash, now: now)
+            let record = entry.map { entry in
+                ReplicationCodec.record(
+                    .put, key: key.bytes, version: entry.version, wallExpiry: storage.wall(entry.expiresAt),
+                    operation: operation, value: (entry.value, entry.form))
+            }
+            return (record, state.tombstones.version(key.bytes))
+        }
+        if let status = storage.journal?.status { wrote(sequence: status.lastSequence) }
+        if let record {
+            records.append(ReplicationRecord(text: record, position: RingHash.hash(key.bytes)))
+        } else if let version {
+            changed(.removed, key, version: version, expiresAt: .max)
+        }
+    }
+
+    /// A call has failed half-way: what it has changed goes to the other holders all the same, and nobody waits for it.
+    mutating func sendChangesAnyway() {
+        guard !records.isEmpty else { return }
+        let unattended = PendingMessage(node: node, thread: thread, body: ByteBuffer(), isForPeer: isForPeer)
+        let slot = unattended.addSlot(from: reply.mark, to: reply.mark, id: nil)
+        for record in records { record.slot = slot }
+        Replication(records, of: unattended).start()
+        records.removeAll()
     }
 
     /// The message has been run: sends its changes, one call to each node.

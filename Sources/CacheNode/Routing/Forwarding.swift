@@ -24,6 +24,8 @@ final class Forwarding {
     private let text: ReplyBuffer
     private let operation: UInt64
     private let isGroup: Bool
+    private let lane: PeerLaneKind
+    private let pending: PendingMessage
     private var deadline: Int64
     private let latest: Int64
     private let completion: (Result<PeerReply, MethodFailure>) -> Void
@@ -31,15 +33,18 @@ final class Forwarding {
     /// `text`: a request object. `operation`: of a write, else 0. `isGroup`: it is about many keys, and has to be divided
     /// again when its receiver does not own them all: that is told at once.
     init(
-        _ text: ReplyBuffer, operation: UInt64, position: UInt64, isGroup: Bool, node: NodeCore, thread: ThreadState,
+        _ text: ReplyBuffer, operation: UInt64, position: UInt64, isGroup: Bool, over lane: PeerLaneKind,
+        for pending: PendingMessage,
         completion: @escaping (Result<PeerReply, MethodFailure>) -> Void
     ) {
-        self.node = node
-        self.thread = thread
+        node = pending.node
+        thread = pending.thread
+        self.pending = pending
         self.position = position
         self.text = text
         self.operation = operation
         self.isGroup = isGroup
+        self.lane = lane
         let network = node.configuration.network
         let now = NodeClock.monotonicMilliseconds()
         deadline = now + Int64(network.forwardTimeoutMilliseconds)
@@ -54,10 +59,14 @@ final class Forwarding {
         switch thread.routing.owner(at: position) {
         case .nobody: again(after: MethodFailure(.notReady, .reason("this node is not in a cluster yet")), now)
         case .me:
-            LocalCall.run(text, operation: operation, node: node, thread: thread) { self.received(.success($0)) }
+            LocalCall.run(text, operation: operation, for: pending) { self.received(.success($0)) }
         case .node(let target):
-            let call = PeerCall(text: text, operation: operation, deadline: deadline) { self.received($0) }
-            thread.peers.send(call, to: target, over: .calls)
+            let call = PeerCall(
+                text: text, operation: operation, message: ObjectIdentifier(pending), deadline: deadline
+            ) {
+                self.received($0)
+            }
+            thread.peers.send(call, to: target, over: lane)
         }
     }
 
@@ -119,11 +128,14 @@ extension MethodFailure {
 
 /// A call that is run on this node as if another one had sent it.
 enum LocalCall {
-    /// Runs a request object; `completion` is called within or later, on the same event loop.
+    /// Runs a request object on behalf of a message, which then waits for what it wrote to the journal; `completion` is
+    /// called within or later, on the same event loop.
     static func run(
-        _ text: ReplyBuffer, operation: UInt64, node: NodeCore, thread: ThreadState,
+        _ text: ReplyBuffer, operation: UInt64, for message: PendingMessage,
         completion: @escaping (PeerReply) -> Void
     ) {
+        let node = message.node
+        let thread = message.thread
         let (body, isHoled) = text.finishForPeer()
         guard let source = isHoled ? PeerText(holed: body) : PeerText(plain: body) else {
             preconditionFailure("a body of our own can be read")
@@ -141,14 +153,18 @@ enum LocalCall {
             var context = CallContext(
                 node: node, thread: thread, body: bytes, now: NodeClock.monotonicMilliseconds(),
                 reply: ReplyBuffer(bytes: ByteBuffer(), acceptsGzip: true))
-            context.origin = .peer(isTrusted: true)
+            context.origin = .peer(.present)
             context.operation = operation
             context.source = source
             let outcome = node.peerExecutor.run(callIn: bytes, &context)
             if let pending = context.pending {
-                pending.onFinish = { deliver($1) }
+                pending.onFinish = { pending, reply in
+                    message.wrote(sequence: pending.outcome.sequence)
+                    deliver(reply)
+                }
                 pending.seal(context.reply, outcome)
             } else {
+                message.wrote(sequence: outcome.sequence)
                 deliver(context.reply)
             }
         }

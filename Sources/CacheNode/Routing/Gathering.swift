@@ -21,11 +21,14 @@ final class Gathering {
     private var results: [(reply: PeerReply, slice: JSONSlice)?]
     private var missing: Int
     private let deadline: Int64
+    private let lane: PeerLaneKind
 
     /// `method`'s first parameter is the list that is divided.
     init(
-        _ method: RPCMethod, _ items: [Item], rest: [UInt8], slot: Int, of pending: PendingMessage
+        _ method: RPCMethod, _ items: [Item], rest: [UInt8], over lane: PeerLaneKind, slot: Int,
+        of pending: PendingMessage
     ) {
+        self.lane = lane
         self.pending = pending
         self.slot = slot
         self.method = method
@@ -33,8 +36,12 @@ final class Gathering {
         self.rest = rest
         results = Array(repeating: nil, count: items.count)
         missing = items.count
+        // As long as a call waits for the keys of a dead owner to move.
+        let network = pending.node.configuration.network
         deadline =
-            NodeClock.monotonicMilliseconds() + Int64(pending.node.configuration.network.forwardTimeoutMilliseconds)
+            NodeClock.monotonicMilliseconds()
+            + Int64(
+                network.forwardTimeoutMilliseconds + network.failureMilliseconds + 2 * network.heartbeatMilliseconds)
     }
 
     func start() { send(Array(items.indices)) }
@@ -66,7 +73,7 @@ final class Gathering {
         // Many changes under one number could not be told apart; repeating them does no harm but to their conditions.
         let forwarding = Forwarding(
             request(group), operation: 0, position: items[first].position, isGroup: group.count > 1,
-            node: pending.node, thread: thread
+            over: lane, for: pending
         ) { result in
             switch result {
             case .success(let reply): self.received(reply, group)
@@ -147,9 +154,11 @@ final class FanOut {
     private let member: StaticString
     private var missing = 0
     private var sum: Int64 = 0
+    private let onSum: ((Int64) -> Void)?
 
-    /// `member`: of the result, an integer.
-    init(member: StaticString, slot: Int, of pending: PendingMessage) {
+    /// `member`: of the result, an integer. `onSum`: takes the sum instead of the slot.
+    init(member: StaticString, slot: Int, of pending: PendingMessage, onSum: ((Int64) -> Void)? = nil) {
+        self.onSum = onSum
         self.pending = pending
         self.slot = slot
         self.member = member
@@ -175,7 +184,7 @@ final class FanOut {
             // Its receiver may have replicas to wait for.
             thread.peers.send(call, to: target, over: .calls)
         }
-        LocalCall.run(text, operation: 0, node: node, thread: thread) { self.received($0) }
+        LocalCall.run(text, operation: 0, for: pending) { self.received($0) }
     }
 
     private func received(_ reply: PeerReply) {
@@ -193,6 +202,7 @@ final class FanOut {
         sum &+= number
         missing -= 1
         guard missing == 0 else { return }
+        if let onSum { return onSum(sum) }
         var result = ReplyBuffer(bytes: ByteBuffer(), acceptsGzip: true)
         result.append("{\"")
         result.append(member)

@@ -61,6 +61,9 @@ final class PendingMessage {
         return slots.count - 1
     }
 
+    /// The reply depends on a journal record of this node.
+    func wrote(sequence: UInt64) { outcome.sequence = max(outcome.sequence, sequence) }
+
     /// A slot's fate is known; only the first word counts.
     func settle(_ slot: Int, _ state: Slot.State) {
         guard case .waiting = slots[slot].state else { return }
@@ -73,10 +76,11 @@ final class PendingMessage {
     /// The message has been run; what it wrote is in `reply`.
     func seal(_ reply: consuming ReplyBuffer, _ outcome: MessageOutcome) {
         self.reply = reply
-        let failures = self.outcome
+        let early = self.outcome
         self.outcome = outcome
-        self.outcome.failures += failures.failures
-        self.outcome.firstErrorCode = outcome.firstErrorCode ?? failures.firstErrorCode
+        self.outcome.failures += early.failures
+        self.outcome.firstErrorCode = outcome.firstErrorCode ?? early.firstErrorCode
+        self.outcome.sequence = max(outcome.sequence, early.sequence)
         finishIfComplete()
     }
 
@@ -91,9 +95,10 @@ final class PendingMessage {
         var result = ReplyBuffer(bytes: ByteBuffer(), acceptsGzip: written.acceptsGzip)
         var position = written.start
         for slot in slots {
+            // What was written for a notification has been taken back, and its place with it.
+            if slot.id == nil && !isForPeer { continue }
             _ = result.append(written, from: position, to: slot.start, with: &thread.inflater)
             position = slot.end
-            if slot.id == nil && !isForPeer { continue }
             append(slot, written, to: &result)
         }
         _ = result.append(written, from: position, to: written.mark, with: &thread.inflater)
@@ -101,6 +106,7 @@ final class PendingMessage {
     }
 
     private func append(_ slot: Slot, _ written: ReplyBuffer, to result: inout ReplyBuffer) {
+        let before = result.mark
         let isWhole: Bool
         switch slot.state {
         case .waiting: preconditionFailure("a reply is put together when all slots are settled")
@@ -114,6 +120,7 @@ final class PendingMessage {
         case .failed(let failure): return append(failure, slot, to: &result)
         }
         if !isWhole {
+            result.rollBack(to: before)
             append(MethodFailure(.internalError, .reason("the stored value is damaged")), slot, to: &result)
         }
     }

@@ -64,8 +64,9 @@ final class Replication {
         self.pending = pending
         self.records = records
         lastTable = pending.thread.routing
-        deadline =
-            NodeClock.monotonicMilliseconds() + Int64(pending.node.configuration.network.forwardTimeoutMilliseconds)
+        // A node that waits for this one's answer waits as long: it is to hear what became of the write.
+        let patience = Int64(pending.node.configuration.network.forwardTimeoutMilliseconds)
+        deadline = NodeClock.monotonicMilliseconds() + (pending.isForPeer ? patience * 3 / 4 : patience)
         for record in records { missing[record.slot, default: 0] += 1 }
     }
 
@@ -80,7 +81,7 @@ final class Replication {
         for record in records where !record.isSettled {
             let waiting = table.copies(at: record.position).filter { !record.acknowledged.contains($0) }
             guard !waiting.isEmpty else {
-                settle(record, .asWritten)
+                finish(record, table)
                 continue
             }
             for target in waiting where !record.inFlight.contains(target) {
@@ -111,7 +112,7 @@ final class Replication {
             for record in unsettled {
                 record.acknowledged.append(target)
                 let waiting = table.copies(at: record.position).filter { !record.acknowledged.contains($0) }
-                if waiting.isEmpty { settle(record, .asWritten) }
+                if waiting.isEmpty { finish(record, table) }
             }
             // Other holders are on their way, unless a view that came meanwhile wants copies that were not asked for.
             guard table !== lastTable else { return }
@@ -131,6 +132,14 @@ final class Replication {
             for record in resting { record.isRetrying = false }
             self.send(resting)
         }
+    }
+
+    /// All holders of the table have it: which must be enough of them.
+    private func finish(_ record: ReplicationRecord, _ table: RoutingTable) {
+        guard table.view != nil, record.acknowledged.count >= pending.node.configuration.network.minReplicas else {
+            return retry([record])
+        }
+        settle(record, .asWritten)
     }
 
     /// Not every holder has it. Handoff brings it to the others.

@@ -150,10 +150,12 @@ final class RoutingTable: Sendable {
         return view.mirrors[id] == nil ? "joining" : "mirror"
     }
 
-    /// Whether a node is in the view, and whether what it holds is up to date.
-    func standing(of id: MemberID) -> (isMember: Bool, isTrusted: Bool) {
-        guard let view, view.member(id) != nil else { return (false, false) }
-        return (true, view.serving.contains(id) || view.mirrors[id].map { !view.serving.contains($0) } ?? false)
+    func isMember(_ id: MemberID) -> Bool { view?.member(id) != nil }
+
+    /// Whether what a member holds is up to date: it serves, or stands in for one that is not there.
+    func isUpToDate(_ id: MemberID) -> Bool {
+        guard let view, view.member(id) != nil else { return false }
+        return view.serving.contains(id) || view.mirrors[id].map { !view.serving.contains($0) } ?? false
     }
 
     /// The ids of those that answer for a key and hold its replicas, in ring order.

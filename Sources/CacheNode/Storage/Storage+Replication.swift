@@ -19,6 +19,16 @@ struct ReplicatedChange {
     var wallExpiry = Int64.max
 }
 
+/// What is known of a node that offers copies.
+enum HolderStanding: Sendable {
+    /// It has been a member all along: what it holds is up to date.
+    case present
+    /// It was away since this node's clock stood at that version; what changed since it does not know.
+    case awaySince(UInt64)
+    /// It may have been away since before this node came: nobody here knows what changed.
+    case unknown
+}
+
 /// What a node says of a copy that is offered to it.
 enum OfferAnswer: Int {
     /// It has this version or a newer one.
@@ -40,6 +50,7 @@ extension Storage {
             state.apply(limit: share, now: now)
             return apply(change, now, &state)
         }
+        if case .versionMismatch = result.0 { throw MethodFailure(.busy, .reason("the value has not come yet")) }
         guard result.0 == .stored else { throw MethodFailure(.memoryFull) }
         guard result.1 != Self.refusedSequence else { throw journalFailure() }
         return result.1
@@ -81,6 +92,8 @@ extension Storage {
             state.reread?.remove(key.bytes, version: change.version)
             return (.stored, journal?.append(.remove(key: key.bytes, version: change.version)) ?? missingSequence)
         case .touch:
+            // A newer value has its own expiry; an older one is about to be replaced by the value that was touched.
+            guard known == 0 || known >= change.version else { return (.versionMismatch(version: known), 0) }
             guard change.version == known else { return (.stored, 0) }
             let expiry: PutExpiry = change.wallExpiry == .max ? .never : .at(change.wallExpiry &- wallOffset)
             guard state.store.touch(key.bytes, hash: key.hash, expiry: expiry, version: nil, now: now) == .touched
@@ -94,17 +107,29 @@ extension Storage {
     /// The sequence of a record that was not taken: nothing to wait for without a journal, a failure with one.
     private var missingSequence: UInt64 { journal == nil ? 0 : Self.refusedSequence }
 
-    /// What this node says of another one's copy. `isTrusted`: that node has been a member all along; a joining one may
-    /// hold what was replaced while it was away.
-    func answer(offer key: CacheKey, version: UInt64, isTrusted: Bool, now: Int64) -> OfferAnswer {
+    /// What this node says of another one's copy.
+    func answer(offer key: CacheKey, version: UInt64, from holder: HolderStanding, now: Int64) -> OfferAnswer {
         shard(key).state.withLock { state in
-            if let removed = state.tombstones.version(key.bytes), removed >= version { return .stale }
+            if let removed = state.tombstones.version(key.bytes), removed > version { return .stale }
             if state.flushedVersion >= version { return .stale }
             if let known = state.store.peek(key.bytes, hash: key.hash, now: now) {
                 return known.version >= version ? .held : .wanted
             }
-            return !isTrusted && state.store.forgottenVersion(key.hash) >= version ? .stale : .wanted
+            switch holder {
+            case .present: return .wanted
+            case .unknown: return .stale
+            case .awaySince(let left):
+                // What was forgotten before it left it had too.
+                let forgotten = state.store.forgottenVersion(key.hash)
+                return forgotten >= version && forgotten > left ? .stale : .wanted
+            }
         }
+    }
+
+    /// There are other nodes from now on: what goes is remembered.
+    func becomeClustered() {
+        guard !isClustered.exchange(true, ordering: .relaxed) else { return }
+        for shard in shards { shard.state.withLock { $0.store.rememberForgotten() } }
     }
 
     /// Drops this node's copy of a key, unless it is newer than `version`: other nodes hold it, or must not.
@@ -116,45 +141,59 @@ extension Storage {
             let dropped = known.version
             _ = state.store.remove(key.bytes, hash: key.hash, ifVersion: nil, now: now)
             // Should the journal be read again it must not come back; a journal that fails now is not read before it is whole.
-            _ = journal?.append(.remove(key: key.bytes, version: dropped))
+            _ = journal?.append(.dropCopy(key: key.bytes, version: dropped))
         }
     }
 
-    /// Removes every key whose version is not above `version`, in steps; what is newer was put after the flush.
-    ///
-    /// Returns how many, and the journal record to wait for. O(keys). For a cluster; a node alone removes all at once.
-    func flush(upTo version: UInt64, now: Int64) throws(MethodFailure) -> (removed: Int, sequence: UInt64) {
+    /// Begins to remove every key whose version is not above `version`; what is newer was put after the flush. Returns the
+    /// journal record to wait for. For a cluster; a node alone removes all at once.
+    func beginFlush(upTo version: UInt64) throws(MethodFailure) -> UInt64 {
         try checkJournal()
         clock.observe(version)
-        var removed = 0
         var sequence: UInt64 = 0
         for shard in shards {
-            let record: UInt64 = shard.state.withLock { state in
-                state.flushedVersion = max(state.flushedVersion, version)
-                state.store.forgetAll(upTo: version)
-                state.tombstones.removeAll(upTo: version)
+            sequence = shard.state.withLock { state in
+                state.flushed(upTo: version)
                 state.reread?.flush(version: version)
                 return journal?.append(.flush(version: version)) ?? missingSequence
             }
-            guard record != Self.refusedSequence else { throw journalFailure() }
-            sequence = max(sequence, record)
-            var cursor = ScanCursor()
-            var hasMore = true
-            while hasMore {
-                shard.state.withLock { state in
-                    var covered: [[UInt8]] = []
-                    hasMore = state.store.forEachEntry(from: &cursor, limit: 512, now: now) { entry in
-                        if entry.version <= version { covered.append(Array(entry.key)) }
-                    }
-                    for key in covered {
-                        key.withUnsafeBytes { key in
-                            _ = state.store.remove(key, hash: hasher.hash(key), ifVersion: nil, now: now)
-                        }
-                    }
-                    removed += covered.count
+            guard sequence != Self.refusedSequence else { throw journalFailure() }
+        }
+        return sequence
+    }
+
+    /// Removes some of the keys that a flush covers; false when there are no more.
+    func flushStep(_ walk: inout FlushWalk, now: Int64) -> Bool {
+        guard walk.shard < shards.count else { return false }
+        let hasMore = shards[walk.shard].state.withLock { state in
+            var covered: [[UInt8]] = []
+            let hasMore = state.store.forEachEntry(from: &walk.cursor, limit: 512, now: now) { entry in
+                if entry.version <= walk.version { covered.append(Array(entry.key)) }
+            }
+            for key in covered {
+                key.withUnsafeBytes { key in
+                    _ = state.store.remove(key, hash: hasher.hash(key), ifVersion: nil, now: now)
                 }
             }
+            walk.removed += covered.count
+            return hasMore
         }
-        return (removed, sequence)
+        if !hasMore {
+            walk.shard += 1
+            walk.cursor = ScanCursor()
+        }
+        return walk.shard < shards.count
+    }
+}
+
+/// How far the removal of flushed keys has come.
+struct FlushWalk: Sendable {
+    let version: UInt64
+    fileprivate(set) var removed = 0
+    fileprivate var shard = 0
+    fileprivate var cursor = ScanCursor()
+
+    init(version: UInt64) {
+        self.version = version
     }
 }

@@ -349,7 +349,8 @@ final class Storage: Sendable {
         var refused: UInt64 = 0
         var used = 0
         wallOffsetNow.store(NodeClock.wallMilliseconds() - NodeClock.monotonicMilliseconds(), ordering: .relaxed)
-        budget.note(journalBytes: journal?.status.pendingBytes ?? 0)
+        let tombstoneBytes = shards.reduce(0) { $0 + $1.state.withLock { $0.tombstones.bytes } }
+        budget.note(journalBytes: (journal?.status.pendingBytes ?? 0) + tombstoneBytes)
         let share = storeShareBytes
         for shard in shards {
             while shard.state.withLock({ state in

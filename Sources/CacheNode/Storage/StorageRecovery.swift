@@ -14,12 +14,9 @@ struct StorageRecovery: RecoverySink {
     let wallOffset: Int64
     /// Puts that did not fit into `memory_limit`.
     private(set) var refused = 0
-    /// Whether removals are remembered, as other nodes may hold what was removed.
-    let keepsTombstones: Bool
     private var newestVersion: UInt64 = 0
 
-    init(shards: [Shard], hasher: KeyHasher, now: Int64, wallOffset: Int64, keepsTombstones: Bool) {
-        self.keepsTombstones = keepsTombstones
+    init(shards: [Shard], hasher: KeyHasher, now: Int64, wallOffset: Int64) {
         self.shards = shards
         self.hasher = hasher
         self.now = now
@@ -43,7 +40,8 @@ struct StorageRecovery: RecoverySink {
 
     mutating func remove(_ record: JournalRecord) {
         removeUnlessNewer(record, includingSameVersion: true)
-        guard keepsTombstones else { return }
+        // Another node may hold what was removed.
+        guard !record.isDroppedCopy else { return }
         let key = CacheKey(bytes: record.key, hash: hasher.hash(record.key))
         shards[key.hash.shard(of: shards.count)].state.withLock { $0.bury(key, version: record.version) }
     }
@@ -58,6 +56,7 @@ struct StorageRecovery: RecoverySink {
     }
 
     mutating func flush(_ record: JournalRecord) {
+        for shard in shards { shard.state.withLock { $0.flushed(upTo: record.version) } }
         guard newestVersion > record.version else {
             _ = removeAll()
             return

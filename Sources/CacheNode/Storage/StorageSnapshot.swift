@@ -27,6 +27,8 @@ final class StorageSnapshot: Sendable {
         let wallOffset = NodeClock.wallMilliseconds() - now
         let hasMore = shards[cursor.shard].state.withLock { state in
             let averageBytes = state.store.memory.payloadBytes / max(state.store.count, 1)
+            // In front of what was put after it.
+            if cursor.position == 0, state.flushedVersion > 0 { emit(.flush(version: state.flushedVersion)) }
             let limit = max(1, min(Self.stepEntries, Self.stepBytes / max(averageBytes, 1)))
             let hasMore = state.store.forEachEntry(from: &scan, limit: limit, now: now) { entry in
                 emit(

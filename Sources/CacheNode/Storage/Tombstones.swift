@@ -86,6 +86,12 @@ struct Tombstones: Sendable {
 }
 
 extension ShardState {
+    /// Remembers a flush: nothing as old as it may come back.
+    mutating func flushed(upTo version: UInt64) {
+        flushedVersion = max(flushedVersion, version)
+        tombstones.removeAll(upTo: version)
+    }
+
     /// Remembers a removal.
     mutating func bury(_ key: CacheKey, version: UInt64) {
         var dropped: [(KeyHash, UInt64)] = []

@@ -10,6 +10,10 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 /// How far hand-off is.
 struct HandoffProgress: Sendable {
     /// 100: every key is where the view wants it.
@@ -29,6 +33,8 @@ final class Cluster: TopologySink, Sendable {
     private let attached = Mutex<Attached?>(nil)
     private let until = Atomic<Int64>(.min)
     private let isMeetingRefusals = Atomic<Bool>(false)
+    /// What is known of nodes that were away.
+    private let absences = Mutex(Absences())
     /// Why the node has to end, once it does.
     private let fatal = Mutex<String?>(nil)
 
@@ -44,6 +50,8 @@ final class Cluster: TopologySink, Sendable {
         let thread: ThreadState
         let handoff: Handoff
         var view: View?
+        /// The members of the last view, also while there is none.
+        var lastMembers: Set<MemberID> = []
         var isLeaving = false
         var onLeft: [@Sendable (Bool) -> Void] = []
         var wasServing = false
@@ -84,7 +92,7 @@ final class Cluster: TopologySink, Sendable {
                 }
             }
         }
-        if network.isClustered { core.storage.isClustered.store(true, ordering: .relaxed) }
+        if network.isClustered || ClusterMark.isSet(in: core.configuration) { core.storage.becomeClustered() }
         source.start(self)
     }
 
@@ -116,6 +124,15 @@ final class Cluster: TopologySink, Sendable {
     var hasLostMajority: Bool {
         let limit = until.load(ordering: .acquiring)
         return limit > .min / 4 && limit <= NodeClock.monotonicMilliseconds()
+    }
+
+    /// What is known of a node that offers copies.
+    func standing(of id: MemberID, in table: RoutingTable) -> HolderStanding {
+        if table.isUpToDate(id) { return .present }
+        return absences.withLock { absences in
+            // Who was here first knows everything since the beginning.
+            absences.left[id].map { .awaySince($0) } ?? (absences.isFounder ? .awaySince(0) : .unknown)
+        }
     }
 
     /// A node's host refused a connection.
@@ -176,7 +193,7 @@ final class Cluster: TopologySink, Sendable {
     // MARK: For operators
 
     func connect(to address: String) {
-        attached.withLock { $0 }?.core.storage.isClustered.store(true, ordering: .relaxed)
+        attached.withLock { $0 }?.core.storage.becomeClustered()
         source?.connect(to: address)
     }
 
@@ -185,8 +202,8 @@ final class Cluster: TopologySink, Sendable {
     /// Hands this node's keys over and leaves; `completion` is told whether it did.
     func leave(_ completion: @escaping @Sendable (Bool) -> Void) {
         onLoop { confined in
-            guard let view = confined.view else { return completion(true) }
             confined.onLeft.append(completion)
+            guard let view = confined.view else { return self.source?.leave() ?? () }
             confined.isLeaving = true
             guard view.members.count > 1 else { return self.source?.leave() ?? () }
             self.publish(confined)
@@ -230,12 +247,11 @@ final class Cluster: TopologySink, Sendable {
             case .expelled:
                 self.log.emit(.clusterExpelled, ["epoch": .int(Int(clamping: confined.view?.epoch.number ?? 0))])
                 self.lost(confined)
+                self.endLeaving(confined, hasLeft: false)
             case .left:
                 self.log.emit(.clusterLeft)
                 self.lost(confined)
-                confined.isLeaving = false
-                for completion in confined.onLeft { completion(true) }
-                confined.onLeft.removeAll()
+                self.endLeaving(confined, hasLeft: true)
             case .refused(let reason, let address): self.refused(reason, by: address)
             case .peerRefused(let member, let reason):
                 self.log.emit(
@@ -270,11 +286,27 @@ final class Cluster: TopologySink, Sendable {
         if loop.inEventLoop { body(confined.value) } else { loop.execute { body(confined.value) } }
     }
 
+    private func endLeaving(_ confined: Confined, hasLeft: Bool) {
+        confined.isLeaving = false
+        for completion in confined.onLeft { completion(hasLeft) }
+        confined.onLeft.removeAll()
+    }
+
     private func installed(_ view: View, _ confined: Confined) {
-        confined.view = view
-        if view.members.count > 1 {
-            attached.withLock { $0 }?.core.storage.isClustered.store(true, ordering: .relaxed)
+        guard let core = attached.withLock({ $0?.core }) else { return }
+        if view.members.count > 1, !core.storage.isClustered.load(ordering: .relaxed) {
+            core.storage.becomeClustered()
+            ClusterMark.set(in: core.configuration)
         }
+        let members = Set(view.members.map(\.id))
+        let isFirst = confined.lastMembers.isEmpty
+        let gone = confined.lastMembers.subtracting(members)
+        absences.withLock { absences in
+            if isFirst { absences.isFounder = view.serving.contains(selfID) }
+            for id in gone { absences.note(id, at: core.storage.clock.newest) }
+        }
+        confined.lastMembers = members
+        confined.view = view
         log.emit(
             .clusterView,
             [
@@ -313,7 +345,10 @@ final class Cluster: TopologySink, Sendable {
         confined.wasServing = false
         routing.publish(.none(selfID: selfID))
         dropCopies(epoch: 0)
-        confined.handoff.cancel()
+        // What the others did since is unknown.
+        confined.handoff.forget()
+        confined.lastMembers = []
+        absences.withLock { $0 = Absences() }
     }
 
     /// Everything this node holds is where the view of the epoch wants it.
@@ -349,6 +384,37 @@ extension NodeEvent {
             case .dead: .memberDead
             case .left: .memberLeft
             }
+    }
+}
+
+/// Members that went, and how far this node's clock was then.
+private struct Absences: Sendable {
+    /// This node owned keys in the first view it was in: what happened to them before, it has from its own journal.
+    var isFounder = false
+    private(set) var left: [MemberID: UInt64] = [:]
+
+    /// Bounded: ids come from other nodes.
+    mutating func note(_ id: MemberID, at version: UInt64) {
+        if left.count >= 10_000 { left.removeAll() }
+        left[id] = version
+    }
+}
+
+/// A file that says that the data directory's node was in a cluster: removals are remembered from its start on, although
+/// its settings may name no other node.
+private enum ClusterMark {
+    static func isSet(in configuration: NodeConfiguration) -> Bool {
+        configuration.journal.enabled && access(path(configuration), F_OK) == 0
+    }
+
+    static func set(in configuration: NodeConfiguration) {
+        guard configuration.journal.enabled else { return }
+        let descriptor = open(path(configuration), O_WRONLY | O_CREAT | O_CLOEXEC, 0o640)
+        if descriptor >= 0 { close(descriptor) }
+    }
+
+    private static func path(_ configuration: NodeConfiguration) -> String {
+        configuration.local.dataDirectory + "/clustered"
     }
 }
 

@@ -48,7 +48,10 @@ final class StaticTopology: TopologySource {
     }
 
     func settled(_ epoch: Epoch) { submit { $0.settled(epoch, now: $1) } }
-    func processGone(_ member: MemberIdentity) { submit { $0.connectionRefused(by: member.address, now: $1) } }
+    func processGone(_ member: MemberIdentity) {
+        submit { $0.connectionRefused(by: member.address, incarnation: member.incarnation, now: $1) }
+    }
+
     /// The nodes tell each other their views by themselves.
     func epochMet(_ number: UInt64) {}
     func connect(to address: String) { submit { $0.connect(to: address, now: $1) } }
