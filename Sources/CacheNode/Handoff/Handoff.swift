@@ -52,7 +52,8 @@ final class Handoff {
     func begin(_ table: RoutingTable, isLeaving: Bool) {
         cancel()
         let round = HandoffRound(
-            table: table, baseline: baseline, isLeaving: isLeaving, shards: node.storage.shards.count)
+            table: table, baseline: baseline, isLeaving: isLeaving, shards: node.storage.shards.count,
+            startVersion: node.storage.clock.newest)
         self.round = round
         node.handoffNumbers.began(keys: node.storage.count, owesCopies: table.replicas > 0)
         if table.others.isEmpty { round.endWalk() }
@@ -156,18 +157,23 @@ final class Handoff {
                 "durationMs": .int(Int(NodeClock.monotonicMilliseconds() - round.started)),
             ])
         onSettled(round.table.epoch, round.isLeaving)
-        if !round.isLeaving { purge(round, shard: 0, cursor: ScanCursor()) }
+        guard !round.isLeaving, !round.table.others.isEmpty else { return }
+        // Changes that were under way when the walk passed have been acknowledged, or missed, by then.
+        let patience = Int64(node.configuration.network.forwardTimeoutMilliseconds + 500)
+        thread.loop.assumeIsolated().scheduleTask(in: .milliseconds(patience)) {
+            self.purge(round, shard: 0, cursor: ScanCursor())
+        }
     }
 
-    /// Drops the keys that other nodes hold now.
+    /// Drops the keys that other nodes hold now: what the walk saw, if nothing was missed since.
     private func purge(_ round: HandoffRound, shard: Int, cursor: ScanCursor) {
-        guard !round.isOver, shard < node.storage.shards.count, round.table.view?.members.count ?? 0 > 1 else { return }
+        guard !round.isOver, baseline === round.table, shard < node.storage.shards.count else { return }
         let now = NodeClock.monotonicMilliseconds()
         var cursor = cursor
         var found: [(key: [UInt8], version: UInt64)] = []
         let hasMore = node.storage.shards[shard].state.withLock { state in
             state.store.forEachEntry(from: &cursor, limit: Self.stepKeys, now: now) { entry in
-                found.append((Array(entry.key), entry.version))
+                if entry.version <= round.startVersion { found.append((Array(entry.key), entry.version)) }
             }
         }
         for (key, version) in found {

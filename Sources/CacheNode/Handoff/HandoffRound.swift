@@ -27,6 +27,8 @@ final class HandoffRound {
     var isIncomplete = false
     var isStepping = false
     var inFlight = 0
+    /// What has a newer version was written during the round, and went to its holders by itself.
+    let startVersion: UInt64
     private(set) var shard = 0
     var cursor = ScanCursor()
     private let shards: Int
@@ -36,7 +38,8 @@ final class HandoffRound {
     private(set) var sentRecords = 0
     private(set) var sentBytes = 0
 
-    init(table: RoutingTable, baseline: RoutingTable?, isLeaving: Bool, shards: Int) {
+    init(table: RoutingTable, baseline: RoutingTable?, isLeaving: Bool, shards: Int, startVersion: UInt64) {
+        self.startVersion = startVersion
         self.table = table
         self.baseline = baseline
         self.isLeaving = isLeaving

@@ -117,14 +117,18 @@ extension CallContext {
         value: (bytes: UnsafeRawBufferPointer, form: StoredForm)? = nil
     ) {
         if node.copyHolders.changed(key.bytes) { node.cluster.tellCopyHolders() }
-        // By the routing as of now, after the change: a node that has begun to join meanwhile must have it.
-        guard thread.routing.hasCopies else { return }
+        // By the routing as of now, after the change: a node that has begun to join meanwhile, or owns the key by now, must
+        // have it.
+        let table = thread.routing
+        guard !table.servesAlone else { return }
+        let position = RingHash.hash(key.bytes)
+        guard table.hasCopies || !table.isOwner(at: position) else { return }
         records.append(
             ReplicationRecord(
                 text: ReplicationCodec.record(
                     kind, key: key.bytes, version: version, wallExpiry: node.storage.wall(expiresAt),
                     operation: operation, value: value),
-                position: RingHash.hash(key.bytes)))
+                position: position))
     }
 
     /// How this node stands to another one that offers copies or asks for something.

@@ -52,6 +52,9 @@ enum ReplicatedKind {
 
 /// The records of one message.
 final class Replication {
+    /// Of one call; a larger record goes alone.
+    private static let maxCallBytes = 256 * 1024
+
     private let pending: PendingMessage
     private let records: [ReplicationRecord]
     private let deadline: Int64
@@ -77,7 +80,7 @@ final class Replication {
         let thread = pending.thread
         let table = thread.routing
         lastTable = table
-        var batches: [(target: PeerTarget, records: [ReplicationRecord])] = []
+        var batches: [(target: PeerTarget, records: [ReplicationRecord], bytes: Int)] = []
         for record in records where !record.isSettled {
             let waiting = table.copies(at: record.position).filter { !record.acknowledged.contains($0) }
             guard !waiting.isEmpty else {
@@ -86,10 +89,15 @@ final class Replication {
             }
             for target in waiting where !record.inFlight.contains(target) {
                 record.inFlight.append(target)
-                if let place = batches.firstIndex(where: { $0.target == target }) {
+                // The last one of a target is the one that may have room.
+                let bytes = record.text.textBytes
+                if let place = batches.lastIndex(where: { $0.target == target }),
+                    batches[place].bytes + bytes <= Self.maxCallBytes
+                {
                     batches[place].records.append(record)
+                    batches[place].bytes += bytes
                 } else {
-                    batches.append((target, [record]))
+                    batches.append((target, [record], bytes))
                 }
             }
         }

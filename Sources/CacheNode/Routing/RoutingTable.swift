@@ -110,6 +110,11 @@ final class RoutingTable: Sendable {
         return current.targets[index.rawValue].map { .node($0) } ?? .nobody
     }
 
+    /// Whether this node answers for a position.
+    func isOwner(at position: UInt64) -> Bool {
+        if case .me = owner(at: position) { true } else { false }
+    }
+
     /// The other nodes that have to hold what stands at a position: owner, replicas and mirrors, of both rings.
     func copies(at position: UInt64) -> [PeerTarget] {
         var copies: [PeerTarget] = []
