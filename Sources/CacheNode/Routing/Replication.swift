@@ -142,9 +142,13 @@ final class Replication {
         }
     }
 
+    private var neededReplicas: Int {
+        pending.thread.routing.neededReplicas(least: pending.node.configuration.network.minReplicas)
+    }
+
     /// All holders of the table have it: which must be enough of them.
     private func finish(_ record: ReplicationRecord, _ table: RoutingTable) {
-        guard table.view != nil, record.acknowledged.count >= pending.node.configuration.network.minReplicas else {
+        guard table.view != nil, record.acknowledged.count >= neededReplicas else {
             return retry([record])
         }
         settle(record, .asWritten)
@@ -154,7 +158,7 @@ final class Replication {
     private func giveUp(_ record: ReplicationRecord) {
         let node = pending.node
         node.cluster.missedReplica()
-        if record.acknowledged.count >= node.configuration.network.minReplicas {
+        if pending.thread.routing.view != nil, record.acknowledged.count >= neededReplicas {
             settle(record, .asWritten)
         } else {
             settle(record, .failed(MethodFailure(.notEnoughReplicas, .reason("a replica did not answer in time"))))

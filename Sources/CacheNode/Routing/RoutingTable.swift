@@ -145,6 +145,14 @@ final class RoutingTable: Sendable {
     /// How many replicas a key can have now.
     var availableReplicas: Int { min(replicas, max(current.ring.members.count - 1, 0)) }
 
+    /// How many replicas must have a change before it is acknowledged, at the least. Where a majority decides, so many that
+    /// every majority has one of the holders, as far as there are replicas: or those that hold it could be cut off from the
+    /// side that goes on, which would answer without it.
+    func neededReplicas(least: Int) -> Int {
+        guard least > 0, let view else { return least }
+        return max(least, min(availableReplicas, view.members.count - view.majority))
+    }
+
     /// Whether changes of this node's keys go to other nodes.
     var hasCopies: Bool { replicas > 0 || next != nil || !(view?.mirrors.isEmpty ?? true) }
 
