@@ -40,11 +40,24 @@ let package = Package(
             name: "CacheNode",
             dependencies: [
                 "JSONRPC", "Configuration", "CacheStore", "Journal", "Compression", "HashRing", "Membership",
+                "EtcdTopology",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict
+        ),
+        // Membership through etcd's JSON gateway.
+        .target(
+            name: "EtcdTopology",
+            dependencies: [
+                "JSONRPC", "Membership",
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: strict
         ),
@@ -81,6 +94,16 @@ let package = Package(
         .testTarget(name: "CacheStoreTests", dependencies: ["CacheStore", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "CompressionTests", dependencies: ["Compression", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "JournalTests", dependencies: ["Journal", "CZlib", "TestSupport"], swiftSettings: strict),
+        // Against a real etcd, which the tests start.
+        .testTarget(
+            name: "EtcdTopologyTests",
+            dependencies: [
+                "EtcdTopology", "Membership", "TestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: strict
+        ),
         .testTarget(
             name: "CacheNodeTests",
             dependencies: [

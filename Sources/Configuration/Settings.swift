@@ -64,13 +64,12 @@ package enum Settings {
         Setting(
             .network, "near_cache_size", \.network.nearCacheMaxKeys, .count(0...2_147_483_647),
             "Greatest number of copies of other nodes' keys; 0 keeps none."),
-        Setting(.network, "topology", \.network.topology, .choice(), "Where the membership lives.", .later),
+        Setting(.network, "topology", \.network.topology, .choice(), "Where the membership lives."),
         Setting(
             .network, "etcd_endpoints", \.network.etcdEndpoints, .httpEndpoints,
-            "Members of the etcd cluster, separated by commas.", .later),
+            "Members of the etcd cluster, separated by commas."),
         Setting(
-            .network, "etcd_prefix", \.network.etcdPrefix, .keyPrefix, "Where this cluster's keys stand in etcd.",
-            .later),
+            .network, "etcd_prefix", \.network.etcdPrefix, .keyPrefix, "Where this cluster's keys stand in etcd."),
         Setting(
             .network, "cluster", \.network.cluster, .name,
             "Name of the cluster; nodes of another one are refused."),

@@ -48,4 +48,9 @@ package enum MemberState: String, Sendable, Equatable {
 package struct Member: Sendable, Equatable {
     package var identity: MemberIdentity
     package var state: MemberState
+
+    package init(identity: MemberIdentity, state: MemberState) {
+        self.identity = identity
+        self.state = state
+    }
 }

@@ -109,6 +109,10 @@ extension NodeEvent {
             .init(
                 .warning, "Topology store unreachable", "etcd does not answer; the last view stays in force.",
                 [.text("reason", "why")])
+        case .topologyDropped:
+            .init(
+                .warning, "Topology record dropped", "Something in etcd, or an answer of it, could not be used.",
+                [.text("reason", "what, and why")])
         case .topologyReached:
             .init(.info, "Topology store reached", "etcd answers again.")
         case .journalRecovered:

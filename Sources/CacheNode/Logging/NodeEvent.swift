@@ -23,6 +23,7 @@ package enum NodeEvent: String, Sendable, CaseIterable {
     case memberRefused = "member.refused"
     case handoffFinished = "handoff.finished"
     case topologyUnreachable = "topology.unreachable"
+    case topologyDropped = "topology.dropped"
     case topologyReached = "topology.reached"
     case journalRecovered = "journal.recovered"
     case journalDamaged = "journal.damaged"

@@ -75,7 +75,7 @@ final class Cluster: TopologySink, Sendable {
         let identity = MemberIdentity(
             id: selfID, address: address, incarnation: UInt64(clamping: NodeClock.wallMilliseconds()),
             mirrors: network.mirrors.map(\.description))
-        let source = TopologyTable.makeSource(network, identity, loop)
+        let source = TopologyTable.makeSource(network, identity, loop, log)
         let confined = try loop.submit {
             let thread = try ThreadState(node: core)
             let handoff = Handoff(core, thread) { [weak self] epoch, wasLeaving in
@@ -323,7 +323,8 @@ final class Cluster: TopologySink, Sendable {
     private func publish(_ confined: Confined) {
         let table = RoutingTable(
             view: confined.view, selfID: selfID, replicas: network.replicas, virtualNodes: network.virtualNodes,
-            isLeaving: confined.isLeaving, mayServeAlone: network.minReplicas == 0)
+            isLeaving: confined.isLeaving,
+            mayServeAlone: network.topology == .static && network.minReplicas == 0)
         routing.publish(table)
         dropCopies(epoch: table.epoch.number)
         if table.isServing && !confined.wasServing {
@@ -415,24 +416,6 @@ private enum ClusterMark {
 
     private static func path(_ configuration: NodeConfiguration) -> String {
         configuration.local.dataDirectory + "/clustered"
-    }
-}
-
-/// The sources of views by the names of the `topology` setting.
-enum TopologyTable {
-    static func makeSource(
-        _ network: NodeConfiguration.Network, _ identity: MemberIdentity, _ loop: any EventLoop
-    ) -> any TopologySource {
-        switch network.topology {
-        case .static, .etcd:
-            StaticTopology(
-                settings: MembershipSettings(
-                    cluster: network.cluster, heartbeat: Int64(network.heartbeatMilliseconds),
-                    failure: Int64(max(network.failureMilliseconds, 4 * network.heartbeatMilliseconds)),
-                    partitionRule: network.minReplicas > 0 ? .majority : .everySide,
-                    seeds: (network.peers + network.mirrors).map(\.description)),
-                identity: identity, loop: loop)
-        }
     }
 }
 
