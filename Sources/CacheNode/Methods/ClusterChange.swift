@@ -2,6 +2,7 @@
 
 import Configuration
 import JSONRPC
+import Membership
 import NIOCore
 
 enum ClusterChange {
@@ -45,6 +46,30 @@ enum ClusterChange {
             loop.execute {
                 var result = ReplyBuffer(bytes: ByteBuffer(), acceptsGzip: true)
                 result.append(hasLeft ? "{\"left\":true}" : "{\"left\":false}")
+                bound.value.settle(slot, .result(result))
+            }
+        }
+    }
+
+    static let leaving = RPCMethod(
+        name: "peer.leaving",
+        summary: "Asks the coordinator whether a member may leave now; one does at a time.",
+        parameters: [.required("member", #"{"type":"string"}"#, "Who asks.")],
+        resultSchema: #"{"type":"boolean"}"#,
+        answersLater: true
+    ) { context, arguments throws(MethodFailure) in
+        guard let value = arguments[0], let id = string(of: value, in: context.body) else {
+            throw MethodFailure(.invalidParams)
+        }
+        let pending = context.pendingMessage()
+        let mark = context.reply.mark
+        let slot = pending.addSlot(from: mark, to: mark, id: context.callID)
+        let loop = context.thread.loop
+        let bound = NIOLoopBound(pending, eventLoop: loop)
+        context.node.cluster.mayLeave(MemberID(id)) { mayLeave in
+            loop.execute {
+                var result = ReplyBuffer(bytes: ByteBuffer(), acceptsGzip: true)
+                result.append(mayLeave ? "true" : "false")
                 bound.value.settle(slot, .result(result))
             }
         }

@@ -35,6 +35,7 @@ struct MethodTable: Sendable {
             PeerReplicate.one, PeerOffer.one, PeerFlush.one, PeerTell.one, PeerTell.clock, PeerFetch.one,
             PeerFetch.changed,
             PeerFetch.lease,
+            ClusterChange.leaving,
         ]
 
     private let methods: [RPCMethod]

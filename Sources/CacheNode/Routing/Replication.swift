@@ -176,6 +176,12 @@ final class Replication {
 }
 
 extension PeerReply {
+    /// Whether the result is `true`.
+    var isTrue: Bool {
+        value.kind == .object
+            && text.text.withUnsafeReadableBytes { JSONMembers(value, in: $0).boolean("result") == true }
+    }
+
     /// Whether it is a response with a result.
     var isResult: Bool {
         value.kind == .object && text.text.withUnsafeReadableBytes { JSONMembers(value, in: $0)["result"] != nil }
