@@ -2,7 +2,8 @@
 """fake_death.py HOST PORT PEER_HOST PEER_PORT: declares the node at PEER_HOST PEER_PORT dead, by the word of the node at
 HOST PORT.
 
-The cluster goes on without it, whether or not it still runs; one that does joins again as if it had been restarted.
+The cluster goes on without it, whether or not it still runs. One that does is told to go, and stays out until
+utils/connect.py or a restart brings it back.
 Exit status: 0 declared dead, 1 no member has that address, 2 error with one line on stderr.
 """
 

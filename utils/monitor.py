@@ -55,13 +55,12 @@ class Watched:
 
     def _tell_status(self, status):
         self.id = str(status["node"])
-        members = [(str(member["id"]), str(member["address"]), member["state"]) for member in status["members"]]
-        self.members = members
-        alive = sum(state == "alive" for _, _, state in members)
+        self.members = [(str(member["id"]), str(member["address"]), member["state"]) for member in status["members"]]
+        in_view = [member["state"] for member in status["members"] if member["role"] != "none"]
         states = ["up", "ready" if status["ready"] else "not-ready"] + ([] if status["acting"] else ["not-acting"])
         self.fields = {
             "state": ",".join(states), "epoch": status["epoch"],
-            "coordinator": status["coordinator"], "alive": "%d/%d" % (alive, len(members)),
+            "coordinator": status["coordinator"], "alive": "%d/%d" % (in_view.count("alive"), len(in_view)),
             "handoff": "%.0f%%" % status["handoffPercent"], "underReplicated": status["underReplicated"],
         }
 

@@ -37,17 +37,17 @@ PUT, INCR, DELETE = "put", "incr", "delete"
 
 
 class Write:
-    """One write of one key. For an increment `value` is what it must return. `cas` is the version it was given, if any."""
+    """One write of one key. For an increment `value` is what it must return. `cas` is the version it was given."""
 
-    __slots__ = ("key", "kind", "value", "invoked", "returned", "acknowledged", "answer", "cas")
+    __slots__ = ("key", "kind", "value", "invoked", "returned", "acknowledged", "answer", "cas", "via")
 
     def __init__(self, key, kind, value, invoked):
         self.key, self.kind, self.value, self.invoked = key, kind, value, invoked
-        self.returned, self.acknowledged, self.answer, self.cas = None, False, None, None
+        self.returned, self.acknowledged, self.answer, self.cas, self.via = None, False, None, None, None
 
-    def acknowledge(self, answer, cas=None, at=None):
+    def acknowledge(self, answer, cas=None, via=None, at=None):
         """`answer`: the new value of an increment; of a delete, whether there was something to delete; else True."""
-        self.answer, self.cas = answer, cas
+        self.answer, self.cas, self.via = answer, cas, via
         self.returned = time.monotonic() if at is None else at
         self.acknowledged = True
 
@@ -55,8 +55,14 @@ class Write:
         """No acknowledgement came: it may or may not have happened."""
         self.returned = time.monotonic() if at is None else at
 
+    @property
+    def is_as_expected(self):
+        """An increment that returned something else did not make the value it was expected to: one violation is enough."""
+        return self.kind != INCR or self.answer == self.value
+
     def told(self):
-        return "%s of %s" % (self.kind, self.value) if self.kind != DELETE else "delete"
+        text = "%s of %s" % (self.kind, self.value) if self.kind != DELETE else "delete"
+        return text + (" via %s" % self.via if self.via else "")
 
 
 Read = namedtuple("Read", "key invoked returned value via")
@@ -67,6 +73,7 @@ class History:
     def __init__(self):
         self.lock = threading.Lock()
         self.writes, self.reads = {}, {}
+        self.highest = {}
 
     def invoke(self, key, kind, value=None, at=None):
         """Call before the write is sent, then acknowledge() or abandon() what this returns."""
@@ -75,8 +82,9 @@ class History:
             writes = self.writes.setdefault(key, [])
             if writes and writes[-1].returned is None:
                 raise ValueError("two writes of %r at once: the history could not be judged" % key)
-            if value is not None and any(value <= earlier.value for earlier in writes[-1:] if earlier.kind != DELETE):
+            if value is not None and value <= self.highest.get(key, value - 1):
                 raise ValueError("the values of %r do not grow" % key)
+            self.highest[key] = value if value is not None else self.highest.get(key, 0)
             writes.append(write)
         return write
 
@@ -120,11 +128,11 @@ class _Key:
         self.key, self.writes = key, [None] + writes
         self.invocations = [write.invoked for write in writes]
         self.numbers = {write.value: number for number, write in enumerate(writes, 1) if write.kind != DELETE}
-        acknowledged = [number for number, write in enumerate(writes, 1) if write.acknowledged]
+        acknowledged = [number for number, write in enumerate(writes, 1) if write.acknowledged and write.is_as_expected]
         self.acknowledged = acknowledged
         self.acknowledgements = [self.writes[number].returned for number in acknowledged]
         self.absent = [0] + [number for number, write in enumerate(writes, 1) if write.kind == DELETE]
-        self.open = [number for number, write in enumerate(writes, 1) if not write.acknowledged]
+        self.open = [number for number in range(1, len(self.writes)) if number not in set(acknowledged)]
 
     def check(self, reads, is_exempt):
         found = list(self._wrong_answers())
@@ -153,7 +161,7 @@ class _Key:
         if number >= oldest:
             sightings.append((read, number, number))
             return None
-        if not self.writes[number].acknowledged:
+        if number in self.open:
             return None
         kind = UNDONE if self.writes[oldest].kind == DELETE else STALE
         return kind, "%r via %s after the acknowledged %s%s" % (read.value, read.via, self._told(oldest), _when(read))
@@ -184,11 +192,11 @@ class _Key:
                     read.value, read.via, _when(read), floor[1].value, floor[1].via, _when(floor[1]))
 
     def _wrong_answers(self):
-        """The writer knows what is there as long as each of its writes was acknowledged, and so what it must be told."""
+        """The writer knows what is there while each of its writes was acknowledged, and so what it must be told."""
         is_present, last_cas = False, None
         for write in self.writes[1:]:
             if not write.acknowledged:
-                return
+                return  # from here on it does not know
             due = {PUT: True, INCR: write.value, DELETE: is_present}[write.kind]
             if write.answer != due:
                 yield ANSWER, "%s returned %r instead of %r at %.3f" % (write.told(), write.answer, due, write.returned)

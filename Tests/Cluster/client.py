@@ -1,6 +1,6 @@
 """One persistent HTTP connection to one node, and JSON-RPC calls over it.
 
-What a fault test needs and a comfortable client hides: nothing is ever sent twice, every call has a deadline, and a call
+What a fault test needs and a comfortable client hides: nothing is ever sent twice, every call has a deadline, and one
 that failed says whether the node can have seen it. An instance belongs to one thread.
 """
 
@@ -135,6 +135,7 @@ def _read(response, connection, deadline):
             connection.sock.settimeout(_left(deadline))
         part = response.read1(1 << 20)
         if not part:
+            response.close()  # or the connection would refuse its next request
             return b"".join(parts)
         parts.append(part)
 
