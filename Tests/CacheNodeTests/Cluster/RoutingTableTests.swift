@@ -9,29 +9,55 @@ import Testing
 
 /// The rules in their plainest form.
 private struct NaiveRouting {
+    /// Members that answer for names, and who stands in or by for whom.
+    private struct Layout {
+        let ring: HashRing
+        let standIns: [String: String]
+        let mirrors: [String: String]
+
+        init(_ serving: [String], _ view: View, _ virtualNodes: Int) {
+            mirrors = Dictionary(uniqueKeysWithValues: view.mirrors.map { ($0.key.text, $0.value.text) })
+            var standIns: [String: String] = [:]
+            for (mirror, origin) in mirrors where view.member(MemberID(mirror)) != nil && !serving.contains(origin) {
+                standIns[origin] = min(standIns[origin] ?? mirror, mirror)
+            }
+            self.standIns = standIns
+            ring = HashRing(members: serving + standIns.keys, virtualNodes: virtualNodes)
+        }
+
+        /// Owner first, then those that stand by for it, then replicas.
+        func holders(_ position: UInt64, _ count: Int) -> [String] {
+            let names = ring.successors(at: position, count: count).map(ring.id(of:))
+            let answering = names.map { standIns[$0] ?? $0 }
+            guard let owner = names.first else { return [] }
+            let mirrors = mirrors.filter { $0.value == owner }.keys.sorted()
+            return answering.prefix(1) + mirrors.filter { $0 != answering[0] } + answering.dropFirst()
+        }
+    }
+
     let replicas: Int
     /// Of those that serve.
-    let ring: HashRing
+    private let now: Layout
     /// Of those that will when this view is settled; the same as now when nobody would.
-    let future: HashRing
+    private let future: Layout
 
     init(view: View, selfID: String, replicas: Int, virtualNodes: Int, isLeaving: Bool) {
         self.replicas = replicas
         let members = view.members.map(\.id.text)
-        ring = HashRing(members: members.filter { view.serving.contains(MemberID($0)) }, virtualNodes: virtualNodes)
-        let staying = members.filter { !isLeaving || $0 != selfID }
-        future = staying.isEmpty ? ring : HashRing(members: staying, virtualNodes: virtualNodes)
+        now = Layout(members.filter { view.serving.contains(MemberID($0)) }, view, virtualNodes)
+        let staying = members.filter { view.mirrors[MemberID($0)] == nil && (!isLeaving || $0 != selfID) }
+        let coming = Layout(staying, view, virtualNodes)
+        future = coming.ring.members.isEmpty ? now : coming
     }
 
-    private func ids(_ ring: HashRing, _ position: UInt64) -> [String] {
-        ring.successors(at: position, count: replicas + 1).map(ring.id(of:))
-    }
-
-    func owner(_ position: UInt64) -> String? { ids(ring, position).first }
+    func owner(_ position: UInt64) -> String? { now.holders(position, 1).first }
+    var names: Int { now.ring.members.count }
 
     func holders(_ position: UInt64) -> [String] {
-        let now = ids(ring, position)
-        return now + ids(future, position).filter { !now.contains($0) }
+        var holders: [String] = []
+        for id in now.holders(position, replicas + 1) + future.holders(position, replicas + 1)
+        where !holders.contains(id) { holders.append(id) }
+        return holders
     }
 }
 
@@ -43,11 +69,14 @@ private func name(_ owner: RoutingTable.Owner, selfID: String) -> String? {
     }
 }
 
-private func view(_ members: [String], serving: [String]? = nil, number: UInt64 = 3) -> View {
+private func view(
+    _ members: [String], serving: [String]? = nil, mirrors: [String: String] = [:], number: UInt64 = 3
+) -> View {
     View(
         epoch: Epoch(number: number, proposer: MemberID(members.first ?? "")),
         members: members.enumerated().map { member($1, port: 8001 + $0, incarnation: UInt64($0) + 10) },
-        serving: serving.map { Set($0.map { MemberID($0) }) })
+        serving: serving.map { Set($0.map { MemberID($0) }) },
+        mirrors: Dictionary(uniqueKeysWithValues: mirrors.map { (MemberID($0.key), MemberID($0.value)) }))
 }
 
 private func table(
@@ -67,17 +96,23 @@ struct RoutingTableTests {
         print("routing, seed \(seed)")
         var random = SeededRandom(seed: seed)
         let members = (0..<Int.random(in: 1...7, using: &random)).map { "node-\($0)" }.shuffled(using: &random)
-        let serving = members.filter { _ in Int.random(in: 0..<4, using: &random) > 0 }
+        var mirrors: [String: String] = [:]
+        for member in members where Int.random(in: 0..<5, using: &random) == 0 {
+            // The origin may be gone.
+            mirrors[member] = "node-\(Int.random(in: 0..<8, using: &random))"
+            if mirrors[member] == member { mirrors[member] = nil }
+        }
+        let serving = members.filter { mirrors[$0] == nil && Int.random(in: 0..<4, using: &random) > 0 }
         let replicas = Int.random(in: 0...3, using: &random)
         let isLeaving = Int.random(in: 0..<3, using: &random) == 0
-        let view = view(members, serving: serving)
+        let view = view(members, serving: serving, mirrors: mirrors)
         // Mostly a member; one that was expelled still routes by its last view.
         let selfID = Int.random(in: 0..<8, using: &random) == 0 ? "other" : members[members.count / 2]
         let table = table(view, self: selfID, replicas: replicas, isLeaving: isLeaving)
         let model = NaiveRouting(
             view: view, selfID: selfID, replicas: replicas, virtualNodes: 4, isLeaving: isLeaving)
 
-        #expect(table.isServing == serving.contains(selfID))
+        #expect(table.isServing == (serving.contains(selfID) || mirrors[selfID] != nil))
         for index in 0..<100 {
             let position = index == 0 ? 0 : index == 1 ? .max : random.next()
             #expect(name(table.owner(at: position), selfID: selfID) == model.owner(position))
@@ -90,10 +125,12 @@ struct RoutingTableTests {
             }
             #expect(table.isHolder(at: position) == holders.contains(selfID))
         }
-        #expect(table.availableReplicas == min(replicas, max(0, serving.count - 1)))
+        #expect(table.availableReplicas == min(replicas, max(0, model.names - 1)))
         for id in members + ["nobody"] {
             let standing = table.standing(of: MemberID(id))
-            #expect(standing.isMember == members.contains(id) && standing.isServing == serving.contains(id))
+            #expect(standing.isMember == members.contains(id))
+            let hasStoodIn = mirrors[id].map { !serving.contains($0) } ?? false
+            #expect(standing.isTrusted == (serving.contains(id) || hasStoodIn))
         }
         #expect(Set(table.others.map(\.id.text)) == Set(members).subtracting([selfID]))
     }
@@ -102,7 +139,7 @@ struct RoutingTableTests {
     func joining() {
         let joining = table(view(["a", "b", "c"], serving: ["a", "b"]), self: "a", replicas: 0)
         let afterwards = table(view(["a", "b", "c"]), self: "a", replicas: 0)
-        #expect(joining.nextRing != nil && afterwards.nextRing == nil)
+        #expect(joining.isChanging && !afterwards.isChanging)
         var random = SeededRandom(seed: 3)
         var owned = 0
         for _ in 0..<500 {
@@ -123,7 +160,7 @@ struct RoutingTableTests {
     func leaving() {
         let leaving = table(view(["a", "b", "c"]), self: "a", replicas: 0, isLeaving: true)
         let afterwards = table(view(["b", "c"]), self: "b", replicas: 0)
-        #expect(leaving.isServing && leaving.nextRing?.members == ["b", "c"])
+        #expect(leaving.isServing && leaving.isChanging)
         var random = SeededRandom(seed: 4)
         var owned = 0
         for _ in 0..<500 {
@@ -139,7 +176,7 @@ struct RoutingTableTests {
     @Test("The last member that leaves has nobody to hand over to")
     func leavingAlone() {
         let table = table(view(["a"]), replicas: 1, isLeaving: true)
-        #expect(table.nextRing == nil && table.copies(at: 7).isEmpty && table.isHolder(at: 7))
+        #expect(!table.isChanging && table.copies(at: 7).isEmpty && table.isHolder(at: 7))
     }
 
     @Test("Only the one member of a view that serves, where nobody is asked, skips the cluster")
@@ -151,6 +188,34 @@ struct RoutingTableTests {
         #expect(!table(view(["a", "b"])).servesAlone)
         #expect(!table(view(["a", "b"], serving: ["a"])).servesAlone)
         #expect(!table(nil).servesAlone)
+    }
+
+    @Test("A mirror holds what its origin owns, and answers for it while the origin does not serve")
+    func mirrors() {
+        let there = table(view(["a", "b", "m"], mirrors: ["m": "b"]), self: "a", replicas: 0)
+        let gone = table(view(["a", "m"], mirrors: ["m": "b"]), self: "a", replicas: 0)
+        let back = table(view(["a", "m", "b"], serving: ["a"], mirrors: ["m": "b"]), self: "a", replicas: 0)
+        #expect(there.ring.members == ["a", "b"] && gone.ring.members == ["a", "b"])
+        #expect(!there.isChanging && !gone.isChanging && back.isChanging)
+        let mirror = table(view(["a", "m"], mirrors: ["m": "b"]), self: "m", replicas: 0)
+        var random = SeededRandom(seed: 5)
+        var owned = 0
+        for _ in 0..<200 {
+            let position = random.next()
+            guard name(there.owner(at: position), selfID: "a") == "b" else {
+                #expect(name(gone.owner(at: position), selfID: "a") == "a" && !mirror.isHolder(at: position))
+                continue
+            }
+            owned += 1
+            #expect(there.copies(at: position).map(\.id.text) == ["b", "m"])
+            #expect(name(gone.owner(at: position), selfID: "a") == "m")
+            #expect(gone.copies(at: position).map(\.id.text) == ["m"])
+            // Until the origin has its keys again the mirror answers, and both are told of changes.
+            #expect(name(back.owner(at: position), selfID: "a") == "m")
+            #expect(back.copies(at: position).map(\.id.text) == ["m", "b"])
+            #expect(name(mirror.owner(at: position), selfID: "m") == "m" && mirror.isHolder(at: position))
+        }
+        #expect(owned > 50)
     }
 
     @Test("Before any view nobody owns a key")
