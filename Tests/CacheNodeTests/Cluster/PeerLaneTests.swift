@@ -24,6 +24,13 @@ struct PeerLaneTests {
         try #require(await peer.requests.next(1).first)
     }
 
+    /// Has a connection opened, so that a short time is not used up by that.
+    private func warmUp(_ peer: ScriptedPeer, _ lane: LaneHarness) async throws {
+        lane.send([0])
+        try await next(peer).answer()
+        #expect(await lane.outcomes.next(1) == ["0 for 0"])
+    }
+
     @Test("Calls of one tick go at once and together, and each gets its own reply")
     func oneTick() async throws {
         try await withLane { peer, lane in
@@ -131,6 +138,14 @@ struct PeerLaneTests {
             #expect(await lane.outcomes.next(3) == (20_001...20_003).map { "\($0) unreachable" })
             first.answer()
             #expect(await lane.outcomes.next(1) == ["0 for 0"])
+            // The node goes: what it was sent is lost, and the rest is known not to have reached it.
+            let second = try await next(peer)
+            try await peer.stop()
+            second.close()
+            let rest = await lane.outcomes.next(20_000)
+            #expect(rest.prefix(512) == (1...512).map { "\($0) lost" }[...])
+            #expect(rest.dropFirst(512) == (513...20_000).map { "\($0) refused" }[...])
+            #expect(try await lane.isUnused())
         }
     }
 
@@ -139,7 +154,8 @@ struct PeerLaneTests {
     @Test("A call that is not answered in time is told so, and its connection is given up")
     func timeout() async throws {
         try await withLane { peer, lane in
-            lane.send([1], milliseconds: 50)
+            try await warmUp(peer, lane)
+            lane.send([1], milliseconds: 300)
             let first = try await next(peer)
             #expect(await lane.outcomes.next(1) == ["1 timedOut"])
             // What comes too late reaches nobody, the next call least of all.
@@ -184,10 +200,11 @@ struct PeerLaneTests {
     @Test("A call ends in time although another of its exchange has longer")
     func mixedDeadlines() async throws {
         try await withLane { peer, lane in
+            try await warmUp(peer, lane)
             let started = NodeClock.monotonicMilliseconds()
             // One tick, so one exchange.
             lane.loop.execute {
-                lane.send([1], milliseconds: 50)
+                lane.send([1], milliseconds: 300)
                 lane.send([2], milliseconds: 1500)
             }
             let request = try await next(peer)
@@ -195,7 +212,7 @@ struct PeerLaneTests {
             #expect(await lane.outcomes.next(1) == ["1 timedOut"])
             let waited = NodeClock.monotonicMilliseconds() - started
             withKnownIssue("an exchange waits until the last deadline of its calls") {
-                #expect(waited < 1000)
+                #expect(waited < 1400)
             } when: {
                 isTogether
             }

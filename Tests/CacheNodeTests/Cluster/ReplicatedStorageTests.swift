@@ -193,6 +193,7 @@ struct ReplicatedStorageTests {
         try storage.applyPut("k", "1", version: 1, now: 0)
         try storage.applyPut("k", "2", version: 2, wallExpiry: 50, now: 60)
         #expect(storage.entry("k", now: 60) == nil)
+        #expect(storage.answer(offer: "k", version: 1, isTrusted: false, now: 60) == .stale)
     }
 
     @Test("An older value that comes behind a newer one which has expired on its way stays away")
@@ -205,13 +206,23 @@ struct ReplicatedStorageTests {
         }
     }
 
-    @Test("An older value that comes behind a newer one which has expired since stays away", arguments: [true, false])
-    func delayedBehindExpired(isNoticed: Bool) throws {
+    @Test("An older value that comes behind a newer one which has just expired stays away")
+    func delayedBehindUnnoticed() throws {
         let storage = makeStorage()
         try storage.applyPut("k", "2", version: 2, wallExpiry: 50, now: 0)
-        if isNoticed { storage.expire(now: 60) }
         try storage.applyPut("k", "1", version: 1, now: 60)
-        withKnownIssue("what has expired is not held against an older value that was under way") {
+        withKnownIssue("an expired entry that is still there is not looked at") {
+            #expect(storage.entry("k", now: 61) == nil)
+        }
+    }
+
+    @Test("An older value that comes behind a newer one which has expired and is gone stays away")
+    func delayedBehindExpired() throws {
+        let storage = makeStorage()
+        try storage.applyPut("k", "2", version: 2, wallExpiry: 50, now: 0)
+        storage.expire(now: 60)
+        try storage.applyPut("k", "1", version: 1, now: 60)
+        withKnownIssue("the upper bound of what was forgotten is other keys' too: a put is not held against it") {
             #expect(storage.entry("k", now: 61) == nil)
         }
     }
