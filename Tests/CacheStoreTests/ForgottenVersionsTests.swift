@@ -9,13 +9,14 @@ extension Store {
         Store.with(key, hasher) { _, hash in forgottenVersion(hash) }
     }
 
-    /// Which of the 256 numbers a key shares.
-    fileprivate func slot(_ key: String) -> UInt16 { Store.with(key, hasher) { _, hash in hash.fragment >> 8 } }
+    /// Which of the numbers a key shares.
+    fileprivate func slot(_ key: String) -> UInt16 { Store.with(key, hasher) { _, hash in hash.fragment >> 2 } }
 }
 
 @Suite struct ForgottenVersionsTests {
     @Test func anEvictedEntrysVersionIsNoted() {
         var store = makeStore(maxKeys: 2)
+        store.rememberForgotten()
         store.put("a", [1], version: 7)
         store.put("b", [1], version: 8)
         #expect(store.forgotten("a") == 0)
@@ -31,6 +32,7 @@ extension Store {
         ]
         for (index, notice) in notices.enumerated() {
             var store = makeStore(maxKeys: 1)
+            store.rememberForgotten()
             store.put("a", [1], expiry: .at(10), version: 5, now: 0)
             #expect(store.forgotten("a") == 0)
             notice(&store)
@@ -40,6 +42,7 @@ extension Store {
 
     @Test func whatIsRemovedReplacedOrFlushedIsNotNoted() {
         var store = makeStore()
+        store.rememberForgotten()
         store.put("a", [1], version: 5)
         store.put("a", [1, 2, 3], version: 6)
         _ = store.touch("a", .at(100), version: 7)
@@ -54,6 +57,7 @@ extension Store {
 
     @Test func aSmallerLimitNotesAllThatItEvicts() {
         var store = makeStore(limitBytes: 16 << 20)
+        store.rememberForgotten()
         for number in 0..<2000 {
             store.put("k\(number)", content("k\(number)", 1, count: 3000), version: UInt64(number + 1))
         }
@@ -70,21 +74,30 @@ extension Store {
 
     @Test func whatTheCallerHasForgottenCounts() {
         var store = makeStore()
+        store.rememberForgotten()
         let hash = Store.with("a", store.hasher) { _, hash in hash }
         store.forget(9, hash: hash)
         store.forget(4, hash: hash)
         #expect(store.forgotten("a") == 9)
-        store.forgetAll(upTo: 6)
-        #expect(store.forgotten("a") == 9)
-        for number in 0..<1000 { #expect(store.forgotten("k\(number)") >= 6) }
-        store.forgetAll(upTo: 12)
-        #expect(store.forgotten("a") == 12)
+    }
+
+    @Test func aStoreThatNobodyAskedTakesNoNotes() {
+        var store = makeStore(maxKeys: 1)
+        store.put("a", [1], version: 7)
+        store.put("b", [1], version: 8)
+        #expect(store.forgotten("a") == 0)
+        // Asked twice, it keeps what it has noted.
+        store.rememberForgotten()
+        store.put("c", [1], version: 9)
+        store.rememberForgotten()
+        #expect(store.forgotten("a") == 0 && store.forgotten("b") == 8)
     }
 
     @Test(arguments: UInt64(1)...5) func aStoreForgetsExactlyWhatAModelForgets(seed: UInt64) {
         print("forgotten versions, seed \(seed)")
         var random = SeededGenerator(seed: seed)
         var store = makeStore(maxKeys: 20)
+        store.rememberForgotten()
         let keys = (0..<60).map { "k\($0)" }
         // What is held, and the newest version that went unasked by the number its key shares.
         var held: [String: UInt64] = [:]

@@ -22,7 +22,7 @@ func makeStorage(
     let storage = Storage(
         shards: shards, hasher: hasher, clock: VersionClock(),
         budget: MemoryBudget(limitBytes: limitBytes, largestBodyBytes: 1 << 20), journal: nil, wallOffset: 0)
-    storage.isClustered.store(isClustered, ordering: .relaxed)
+    if isClustered { storage.becomeClustered() }
     return storage
 }
 
@@ -64,8 +64,16 @@ extension Storage {
         }
     }
 
-    func answer(offer key: String, version: UInt64, isTrusted: Bool, now: Int64 = 0) -> OfferAnswer {
-        with(key) { answer(offer: $0, version: version, isTrusted: isTrusted, now: now) }
+    func answer(offer key: String, version: UInt64, from holder: HolderStanding, now: Int64 = 0) -> OfferAnswer {
+        with(key) { answer(offer: $0, version: version, from: holder, now: now) }
+    }
+
+    /// Removes what a flush covers, to the end; returns how many.
+    @discardableResult func flush(upTo version: UInt64) throws(MethodFailure) -> Int {
+        _ = try beginFlush(upTo: version)
+        var walk = FlushWalk(version: version)
+        while flushStep(&walk, now: 0) {}
+        return walk.removed
     }
 
     /// Value, version and expiry of a living entry, as `value@version until expiry`; nil when there is none.

@@ -71,7 +71,7 @@ struct PeerEnvelopeTests {
         #expect(
             String(decoding: request.bytes, as: UTF8.self)
                 == #"{"jsonrpc":"2.0","id":1,"method":"peer.calls","params":{"cluster":"a \"b\"","protocol":1,"from":"me","#
-                + #""epoch":0,"hop":1,"calls":["# + texts.joined(separator: ",") + "]}}")
+                + #""epoch":0,"clock":"0","hop":1,"calls":["# + texts.joined(separator: ",") + "]}}")
     }
 
     @Test("Numbers of writes travel beside the calls, with zeros for reads, and not at all where there are none")

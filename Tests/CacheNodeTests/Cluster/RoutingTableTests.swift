@@ -127,10 +127,9 @@ struct RoutingTableTests {
         }
         #expect(table.availableReplicas == min(replicas, max(0, model.names - 1)))
         for id in members + ["nobody"] {
-            let standing = table.standing(of: MemberID(id))
-            #expect(standing.isMember == members.contains(id))
+            #expect(table.isMember(MemberID(id)) == members.contains(id))
             let hasStoodIn = mirrors[id].map { !serving.contains($0) } ?? false
-            #expect(standing.isTrusted == (serving.contains(id) || hasStoodIn))
+            #expect(table.isUpToDate(MemberID(id)) == (serving.contains(id) || hasStoodIn))
         }
         #expect(Set(table.others.map(\.id.text)) == Set(members).subtracting([selfID]))
     }
