@@ -70,6 +70,11 @@ package struct Store: ~Copyable, Sendable {
         return record.isExpired(at: now) ? nil : Entry(record, now: now)
     }
 
+    /// The version of the entry under `key`, of an expired one that is still there too; 0 for none.
+    package borrowing func version(_ key: UnsafeRawBufferPointer, hash: KeyHash) -> UInt64 {
+        index.find(hash, key: key, in: arena).map { arena.record(at: $0).version } ?? 0
+    }
+
     /// A version that is not older than any of `hash`'s key that was evicted or has expired here; 0 when none was.
     package borrowing func forgottenVersion(_ hash: KeyHash) -> UInt64 { forgotten[hash] }
 

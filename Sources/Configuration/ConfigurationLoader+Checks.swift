@@ -40,9 +40,6 @@ extension ConfigurationLoader {
         if network.topology == .etcd, network.etcdEndpoints.isEmpty {
             reportMisfit("network.topology", with: "network.etcd_endpoints", "topology = etcd needs etcd_endpoints")
         }
-        if network.topology == .etcd, !network.mirrors.isEmpty {
-            reportMisfit("network.mirrors", with: "network.topology", "mirrors need topology = static")
-        }
         if security.tlsCertificate != nil, security.tlsKey == nil {
             reportMisfit("security.tls_certificate", with: "security.tls_key", "tls_certificate needs tls_key")
         }

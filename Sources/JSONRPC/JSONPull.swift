@@ -7,10 +7,10 @@ package struct JSONPull {
     /// Containers entered and not left, and whether an item of the innermost one has been read.
     private var hasItem: [Bool] = []
 
-    /// At the first value of `bytes`, of at most 2 GiB.
-    package init(_ bytes: UnsafeRawBufferPointer) {
+    /// At the first value of `bytes`, of at most 2 GiB. `maxDepth` holds for each value that is read.
+    package init(_ bytes: UnsafeRawBufferPointer, maxDepth: Int = maxNestingLevels) {
         precondition(bytes.count <= Int32.max, "slices hold 31-bit offsets")
-        scanner = JSONScanner(bytes)
+        scanner = JSONScanner(bytes, maxDepth: maxDepth)
         scanner.skipWhitespace()
     }
 
@@ -40,12 +40,12 @@ package struct JSONPull {
         }
     }
 
-    /// Reads a whole value of up to 128 levels.
+    /// Reads a whole value.
     package mutating func value() throws(JSONError) -> JSONValue {
         try run { scanner throws(JSONFault) in try scanner.scanValue() }
     }
 
-    /// Reads a value as a request object of up to 128 levels, as `parseMessage` does with a whole body.
+    /// Reads a value as a request object, as `parseMessage` does with a whole body.
     package mutating func call() throws(JSONError) -> Element {
         try run { scanner throws(JSONFault) in
             var call = Call()

@@ -83,7 +83,11 @@ struct RPCExecutor {
 
     /// Answers a call of another node's exchange.
     func run(_ element: borrowing Element, _ context: inout CallContext, _ outcome: inout MessageOutcome) {
-        if !answer(element, &context, &outcome) { context.reply.append("null") }
+        let slots = context.pending?.slots.count ?? 0
+        // One that is answered later has its place already.
+        if !answer(element, &context, &outcome), context.pending?.slots.count ?? 0 == slots {
+            context.reply.append("null")
+        }
     }
 
     private func run(_ batch: inout Batch, _ context: inout CallContext) -> MessageOutcome {

@@ -75,17 +75,21 @@ struct ReplyBuffer: ByteSink {
     ) -> Bool {
         holdsCompressedValues = true
         let count = Int(originalBytes)
-        let written = bytes.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { target in
+        // Deflate gives 258 bytes for two bits at best: no room is taken for a length that can't be true.
+        guard count <= 1032 * blocks.count else { return false }
+        var isWhole = false
+        bytes.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { target in
             do {
                 try inflater.inflateBlocks(
                     blocks, into: UnsafeMutableRawBufferPointer(rebasing: target[..<count]), crc: crc32)
+                isWhole = true
                 return count
             } catch {
                 return 0
             }
         }
-        textBytes &+= written
-        return written == count
+        if isWhole { textBytes &+= count }
+        return isWhole
     }
 
     /// Appends what stands in `other` between two marks of it; its compressed values are inflated where this reply's client

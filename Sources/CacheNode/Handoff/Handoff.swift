@@ -210,7 +210,7 @@ final class Handoff {
                 if !round.isOver { retry() }
             }
         }
-        thread.peers.send(call, to: target, over: .data)
+        thread.peers.send(call, to: target, over: .handoff)
     }
 
     private func send(_ offers: [HandoffRound.Offer], to target: PeerTarget, _ round: HandoffRound) {

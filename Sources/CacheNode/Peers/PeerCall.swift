@@ -47,6 +47,8 @@ enum PeerLaneKind: Hashable, Sendable {
     case reads
     /// Replicas, offers, invalidations: answered by the receiver alone.
     case data
+    /// Offers and copies of hand-off, which may take long.
+    case handoff
     /// What owners tell nodes that keep copies, and leases: in order.
     case changes
     /// Heartbeats and votes: nothing else may delay them.
@@ -56,7 +58,7 @@ enum PeerLaneKind: Hashable, Sendable {
     var maxConnections: Int {
         switch self {
         case .calls, .reads: 3
-        case .data: 2
+        case .data, .handoff: 2
         case .changes, .membership: 1
         }
     }
@@ -70,7 +72,7 @@ enum PeerFailure: Error, Sendable, Equatable {
     case unreachable
     /// It was sent; whether it was carried out is unknown.
     case lost
-    /// No answer in time; whether it was carried out is unknown.
+    /// No answer in time for this call or another of its exchange; whether it was carried out is unknown.
     case timedOut
     /// The other node does not take this node's calls: it is no member of its view, or of another cluster.
     case turnedAway(Int64)

@@ -86,7 +86,7 @@ enum PeerEnvelope {
         _ bytes: UnsafeRawBufferPointer, count: Int, node: NodeCore
     ) throws(JSONError) -> Read {
         guard bytes.count <= Int32.max else { return .unreadable }
-        var pull = JSONPull(bytes)
+        var pull = JSONPull(bytes, maxDepth: maxPeerNestingLevels)
         try pull.enterObject()
         while let (name, hasEscapes) = try pull.nextName() {
             guard stringEquals(name, hasEscapes: hasEscapes, "result", in: bytes) else {

@@ -67,7 +67,7 @@ final class PeerLane {
             guard !calls.isEmpty else { return idle.append(connection) }
             let (body, isHoled) = PeerEnvelope.request(calls, node: node).finishForPeer()
             let exchange = PeerExchange(
-                body: body, isHoled: isHoled, deadline: calls.reduce(0) { max($0, $1.deadline) }
+                body: body, isHoled: isHoled, deadline: calls.reduce(.max) { min($0, $1.deadline) }
             ) { [node] result in
                 PeerEnvelope.answer(calls, with: result, node: node)
             }

@@ -64,7 +64,7 @@ extension RequestProcessor {
     private func run(_ context: inout CallContext, _ outcome: inout MessageOutcome) throws(JSONError) -> Bool {
         let bytes = context.body
         guard bytes.count <= Int32.max else { return false }
-        var pull = JSONPull(bytes)
+        var pull = JSONPull(bytes, maxDepth: maxPeerNestingLevels)
         var frame = PeerFrame()
         try pull.enterObject()
         while let (name, hasEscapes) = try pull.nextName() {

@@ -86,8 +86,7 @@ final class Forwarding {
         case .failure(.lost):
             again(after: MethodFailure(.ownerUnreachable, .reason("the connection to the owner was lost")), now)
         case .failure(.timedOut):
-            thread.counters.forwardFailures.add()
-            completion(.failure(MethodFailure(.ownerUnreachable, .reason("the owner did not answer in time"))))
+            again(after: MethodFailure(.ownerUnreachable, .reason("the owner did not answer in time")), now)
         }
     }
 

@@ -58,7 +58,7 @@ extension Storage {
 
     private func apply(_ change: ReplicatedChange, _ now: Int64, _ state: inout ShardState) -> (PutOutcome, UInt64) {
         let key = change.key
-        let known = state.store.peek(key.bytes, hash: key.hash, now: now)?.version ?? 0
+        let known = state.store.version(key.bytes, hash: key.hash)
         let removed = max(state.tombstones.version(key.bytes) ?? 0, state.flushedVersion)
         switch change.kind {
         case .put(let value, let form):
@@ -66,8 +66,8 @@ extension Storage {
             let deadline = change.wallExpiry == .max ? Int64.max : change.wallExpiry &- wallOffset
             guard deadline > now else {
                 // Expired on the way: what it replaced is over too.
-                state.store.forget(change.version, hash: key.hash)
                 _ = state.store.remove(key.bytes, hash: key.hash, ifVersion: nil, now: now)
+                state.bury(key, version: change.version)
                 return (.stored, journal?.append(.remove(key: key.bytes, version: change.version)) ?? missingSequence)
             }
             let outcome = state.store.put(
@@ -120,7 +120,9 @@ extension Storage {
             case .unknown: return .stale
             case .awaySince(let left):
                 // What was forgotten before it left it had too.
-                let forgotten = state.store.forgottenVersion(key.hash)
+                // An expired entry that is still there counts as forgotten.
+                let forgotten = max(
+                    state.store.forgottenVersion(key.hash), state.store.version(key.bytes, hash: key.hash))
                 return forgotten >= version && forgotten > left ? .stale : .wanted
             }
         }

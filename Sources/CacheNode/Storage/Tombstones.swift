@@ -11,12 +11,14 @@ struct Tombstones: Sendable {
     private struct Grave {
         var key: [UInt8]
         var hash: KeyHash
-        var version: UInt64
+        var serial: UInt64
     }
 
-    private var versions: [[UInt8]: UInt64] = [:]
-    /// In the order of removal; one whose key has another version by now is passed over.
+    private var versions: [[UInt8]: (version: UInt64, serial: UInt64)] = [:]
+    /// In the order of removal; one whose key has another serial by now is passed over. Not versions: a removal may be told
+    /// again after its key was put and evicted.
     private var order: [Grave] = []
+    private var lastSerial: UInt64 = 0
     private var first = 0
     private(set) var bytes = 0
 
@@ -29,19 +31,20 @@ struct Tombstones: Sendable {
 
     /// The version of the key's removal; nil when it is not known as removed. O(bytes of the key).
     func version(_ key: UnsafeRawBufferPointer) -> UInt64? {
-        versions.isEmpty ? nil : versions[Array(key)]
+        versions.isEmpty ? nil : versions[Array(key)]?.version
     }
 
     /// Notes a removal; calls `drop` for each that has to be forgotten for it.
     mutating func insert(_ key: CacheKey, version: UInt64, _ drop: (KeyHash, UInt64) -> Void) {
         let bytes = Array(key.bytes)
         if let known = versions[bytes] {
-            guard version > known else { return }
+            guard version > known.version else { return }
         } else {
             self.bytes += cost(bytes)
         }
-        versions[bytes] = version
-        order.append(Grave(key: bytes, hash: key.hash, version: version))
+        lastSerial += 1
+        versions[bytes] = (version, lastSerial)
+        order.append(Grave(key: bytes, hash: key.hash, serial: lastSerial))
         while self.bytes > Self.maxBytes || order.count - first > 2 * versions.count + 64 { dropFirst(drop) }
     }
 
@@ -53,7 +56,7 @@ struct Tombstones: Sendable {
 
     /// Removes everything up to a version: a flush covers it.
     mutating func removeAll(upTo version: UInt64) {
-        let covered = versions.filter { $0.value <= version }
+        let covered = versions.filter { $0.value.version <= version }
         for key in covered.keys {
             versions.removeValue(forKey: key)
             bytes -= cost(key)
@@ -61,7 +64,7 @@ struct Tombstones: Sendable {
     }
 
     func forEach(_ body: (UnsafeRawBufferPointer, UInt64) -> Void) {
-        for (key, version) in versions { key.withUnsafeBytes { body($0, version) } }
+        for (key, grave) in versions { key.withUnsafeBytes { body($0, grave.version) } }
     }
 
     private mutating func dropFirst(_ drop: (KeyHash, UInt64) -> Void) {
@@ -72,14 +75,15 @@ struct Tombstones: Sendable {
             order.removeFirst(first)
             first = 0
         }
-        guard versions[grave.key] == grave.version, bytes > Self.maxBytes else {
-            // Superseded, or only the order is too long: what still counts goes to its end.
-            if versions[grave.key] == grave.version { order.append(grave) }
+        guard let known = versions[grave.key], known.serial == grave.serial else { return }
+        guard bytes > Self.maxBytes else {
+            // Only the order is too long: what still counts goes to its end.
+            order.append(grave)
             return
         }
         versions.removeValue(forKey: grave.key)
         bytes -= cost(grave.key)
-        drop(grave.hash, grave.version)
+        drop(grave.hash, known.version)
     }
 
     private func cost(_ key: [UInt8]) -> Int { 2 * key.count + Self.overheadBytes }

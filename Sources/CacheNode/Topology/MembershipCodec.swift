@@ -191,7 +191,8 @@ enum MembershipCodec {
             return .prepare(epoch: ballot, base: base)
         case "promise":
             guard let ballot = epoch("ballot") else { return nil }
-            return .promise(epoch: ballot, accepted: view("accepted"))
+            guard members["accepted"] != nil else { return .promise(epoch: ballot, accepted: nil) }
+            return view("accepted").map { .promise(epoch: ballot, accepted: $0) }
         case "propose":
             guard let proposed = view("view"), let base = view("base") else { return nil }
             return .propose(view: proposed, base: base)
@@ -218,7 +219,8 @@ enum MembershipCodec {
             let incarnation = members.unsigned("incarnation")
         else { return nil }
         var mirrors: [String] = []
-        if let list = members["mirrors"], list.kind == .array {
+        if let list = members["mirrors"] {
+            guard list.kind == .array else { return nil }
             var cursor = JSONArrayCursor(bytes, list.slice)
             while let element = cursor.next() {
                 guard let address = string(of: element, in: bytes) else { return nil }
@@ -244,7 +246,8 @@ enum MembershipCodec {
             members.append(member)
         }
         var mirrors: [MemberID: MemberID] = [:]
-        if let pairs = object["mirrors"], pairs.kind == .array {
+        if let pairs = object["mirrors"] {
+            guard pairs.kind == .array else { return nil }
             var cursor = JSONArrayCursor(bytes, pairs.slice)
             while let pair = cursor.next() {
                 guard pair.kind == .array else { return nil }
@@ -256,11 +259,11 @@ enum MembershipCodec {
             }
         }
         var serving = Set(members.map(\.id).filter { mirrors[$0] == nil })
-        if let joining = object["joining"], joining.kind == .array {
-            var cursor = JSONArrayCursor(bytes, joining.slice)
-            while let element = cursor.next() {
-                if let id = string(of: element, in: bytes) { serving.remove(MemberID(id)) }
-            }
+        guard let joining = object["joining"], joining.kind == .array else { return nil }
+        var names = JSONArrayCursor(bytes, joining.slice)
+        while let element = names.next() {
+            guard let id = string(of: element, in: bytes) else { return nil }
+            serving.remove(MemberID(id))
         }
         return View(epoch: epoch, members: members, serving: serving, mirrors: mirrors)
     }

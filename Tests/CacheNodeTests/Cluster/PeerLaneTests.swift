@@ -208,14 +208,10 @@ struct PeerLaneTests {
                 lane.send([2], milliseconds: 1500)
             }
             let request = try await next(peer)
-            let isTogether = request.calls == ["1", "2"]
+            #expect(request.calls == ["1", "2"])
             #expect(await lane.outcomes.next(1) == ["1 timedOut"])
             let waited = NodeClock.monotonicMilliseconds() - started
-            withKnownIssue("an exchange waits until the last deadline of its calls") {
-                #expect(waited < 1400)
-            } when: {
-                isTogether
-            }
+            #expect(waited < 1400)
         }
     }
 
