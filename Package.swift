@@ -39,10 +39,12 @@ let package = Package(
         .target(
             name: "CacheNode",
             dependencies: [
-                "JSONRPC", "Configuration", "CacheStore", "Journal", "Compression",
+                "JSONRPC", "Configuration", "CacheStore", "Journal", "Compression", "HashRing", "Membership",
+                "EtcdTopology",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict
@@ -105,7 +107,8 @@ let package = Package(
         .testTarget(
             name: "CacheNodeTests",
             dependencies: [
-                "CacheNode", "CacheStore", "Configuration", "Journal", "Compression", "TestSupport",
+                "CacheNode", "CacheStore", "Configuration", "Journal", "Compression", "HashRing", "JSONRPC", "Membership",
+                "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),

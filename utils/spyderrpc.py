@@ -17,6 +17,10 @@ class Failure(Exception):
     """An error to be told in one line on stderr, with exit status 2."""
 
 
+class NodeError(Failure):
+    """What the node answered is an error, or no answer to this call: it is there."""
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message):
         raise Failure(message + " (--help shows how it is called)")
@@ -33,15 +37,37 @@ _SPACE = " \t\n\r"
 
 def parser(description, *positionals):
     """An argument parser with the script's positionals, then HOST and PORT, and the options all scripts have."""
+    result = parser_without_node(description, *positionals)
+    result.add_argument("host", metavar="HOST", help="name or address of any node; IPv6 with or without brackets")
+    result.add_argument("port", metavar="PORT", type=_port)
+    return result
+
+
+def parser_without_node(description, *positionals, timeout=10.0):
+    """The same without HOST and PORT, for scripts that learn elsewhere which nodes to ask."""
     result = _Parser(description=description, allow_abbrev=False)
     for name, text in positionals:
         result.add_argument(name.lower(), metavar=name, help=text)
-    result.add_argument("host", metavar="HOST", help="name or address of any node; IPv6 with or without brackets")
-    result.add_argument("port", metavar="PORT", type=_port)
     result.add_argument("--token-file", metavar="F", help="file with the token that the node asks for")
-    result.add_argument("--timeout", metavar="S", type=_seconds, default=10.0,
-                        help="seconds to wait for the node, each time it is waited for (10)")
+    result.add_argument("--timeout", metavar="S", type=_seconds, default=timeout,
+                        help="seconds to wait for the node, each time it is waited for (%(default)g)")
     return result
+
+
+def parser_with_peer(description):
+    """HOST PORT PEER_HOST PEER_PORT: a node, and the member that it is told something about."""
+    result = parser(description)
+    result.add_argument("peer_host", metavar="PEER_HOST", help="as the node reaches the peer, not as this machine does")
+    result.add_argument("peer_port", metavar="PEER_PORT", type=_port)
+    return result
+
+
+def peer_address(options):
+    """The JSON text of PEER_HOST:PEER_PORT, brackets around an IPv6 address."""
+    host = _without_brackets(utf8_argument(options.peer_host, "PEER_HOST"))
+    if not host:
+        raise Failure("PEER_HOST is empty")
+    return json.dumps(address(host, options.peer_port), ensure_ascii=False)
 
 
 def run(main):
@@ -99,11 +125,11 @@ def call(options, method, params):
     status, reason, reply = _post(options, _encoded(body))
     answer = _members_of_reply(reply)
     if answer and "error" in answer:
-        raise Failure("%s: %s" % (_node(options), _error_line(answer["error"])))
+        raise NodeError("%s: %s" % (_node(options), _error_line(answer["error"])))
     if status != 200:
-        raise Failure("%s: HTTP status %d %s" % (_node(options), status, reason))
+        raise NodeError("%s: HTTP status %d %s" % (_node(options), status, reason))
     if not answer or "result" not in answer or answer.get("id") != "1":
-        raise Failure("%s: the reply is no JSON-RPC response to this call" % _node(options))
+        raise NodeError("%s: the reply is no JSON-RPC response to this call" % _node(options))
     return answer["result"]
 
 
@@ -138,6 +164,11 @@ def string_or_json(text):
     return _decoder.decode(text) if text.startswith('"') else text
 
 
+def address(host, port):
+    """host:port as the configuration and the nodes write it: brackets around an IPv6 address."""
+    return "%s:%d" % ("[%s]" % host if ":" in host else host, port)
+
+
 def _port(text):
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
     if not 0 < number < 65536:
@@ -156,7 +187,11 @@ def _seconds(text):
 
 
 def _node(options):
-    return "%s:%d" % ("[%s]" % options.host if ":" in options.host else options.host, options.port)
+    return address(options.host, options.port)
+
+
+def _without_brackets(host):
+    return host[1:-1] if host.startswith("[") and host.endswith("]") else host
 
 
 def _encoded(body):
@@ -166,8 +201,9 @@ def _encoded(body):
         raise Failure("the value is not valid UTF-8") from None
 
 
-def _headers(options):
-    headers = {"Content-Type": "application/json", "Connection": "close"}
+def headers(options):
+    """What every request carries; a Failure when the token file does not hold a token."""
+    result = {"Content-Type": "application/json", "Connection": "close"}
     if options.token_file:
         try:
             with open(options.token_file, encoding="ascii") as file:
@@ -176,19 +212,19 @@ def _headers(options):
             raise Failure("token file: %s" % error) from None
         if not token or not token.isprintable() or " " in token:
             raise Failure("token file: %s does not hold one token" % options.token_file)
-        headers["Authorization"] = "Bearer " + token
-    return headers
+        result["Authorization"] = "Bearer " + token
+    return result
 
 
 def _post(options, body):
     """Status, reason and body text of one POST /rpc. http.client knows no proxies: the node is asked directly."""
-    options.host = options.host[1:-1] if options.host.startswith("[") and options.host.endswith("]") else options.host
+    options.host = _without_brackets(options.host)
     if not options.host:
         raise Failure("HOST is empty")
-    headers = _headers(options)
+    request_headers = headers(options)
     connection = http.client.HTTPConnection(options.host, options.port, timeout=options.timeout)
     try:
-        connection.request("POST", "/rpc", body, headers)
+        connection.request("POST", "/rpc", body, request_headers)
         response = connection.getresponse()
         status, reason, reply = response.status, response.reason, response.read()
     except UnicodeError:

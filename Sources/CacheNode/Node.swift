@@ -4,6 +4,7 @@
 import CacheStore
 import Compression
 import Configuration
+import HashRing
 import Journal
 import NIOCore
 import NIOPosix
@@ -48,10 +49,12 @@ package final class Node: Sendable {
         }
 
         let limits = RequestLimits(configuration.limits, memoryLimitBytes: settings.memoryLimitBytes)
-        let budget = MemoryBudget(limitBytes: settings.memoryLimitBytes, largestBodyBytes: limits.maxBodyBytes)
+        let budget = MemoryBudget(
+            limitBytes: settings.memoryLimitBytes, largestBodyBytes: limits.maxBodyBytes,
+            reservedBytes: NearCache.limitBytes(configuration))
         let shards = Self.makeShards(settings, budget)
         let wallOffset = NodeClock.wallMilliseconds() - NodeClock.monotonicMilliseconds()
-        let clock = VersionClock()
+        let clock = VersionClock(node: Array(settings.nodeID.utf8).withUnsafeBytes { RingHash.hash($0) })
         let relay = JournalRelay(log)
         let journal = try Self.recover(journalStart, configuration, shards, wallOffset, clock, relay, log)
         let storage = Storage(
@@ -59,9 +62,11 @@ package final class Node: Sendable {
             wallOffset: wallOffset)
         storage.recoveryFinished(relay.recovery, hasAside: Self.hasAside(journalStart))
         workers = WorkerPool(threads: min(settings.threads, 4))
+        let cluster = Cluster(configuration, log)
         core = NodeCore(
             configuration: configuration, storage: storage, budget: budget,
-            metrics: NodeMetrics(methodCount: MethodTable.all.count), log: log, workers: workers)
+            metrics: NodeMetrics(methodCount: MethodTable.forPeers.count), log: log, workers: workers,
+            cluster: cluster)
         workers.attach(core)
         relay.attach(loops, core)
         do {
@@ -80,6 +85,11 @@ package final class Node: Sendable {
         log.emit(
             .nodeListening,
             ["port": .int(port), "host": .string(settings.bind.text), "address": .string(address)])
+        do {
+            try cluster.start(core, address: Self.advertised(configuration, port: port))
+        } catch {
+            throw .unavailable("cannot prepare the cluster's event loop: \(error)")
+        }
         log.emit(
             .nodeReady,
             [
@@ -99,6 +109,7 @@ package final class Node: Sendable {
     package func stop(signal: String) {
         let limit = Int64(core.configuration.limits.drainMilliseconds)
         core.startedDraining()
+        core.cluster.stop(limitMilliseconds: min(Int(limit), 500))
         core.log.emit(
             .nodeDraining,
             [
@@ -124,7 +135,18 @@ package final class Node: Sendable {
             ])
     }
 
+    /// Why a living cluster turned the node away, in which case the process is told to stop; nil else.
+    package var refusal: String? { core.cluster.refusal }
+
     // MARK: Steps of the start
+
+    /// Where other nodes reach this one.
+    private static func advertised(_ configuration: NodeConfiguration, port: Int) -> String {
+        if let advertise = configuration.local.advertise { return advertise.description }
+        let host = configuration.local.bind
+        let isWildcard = host.text == "0.0.0.0" || host.text == "::"
+        return "\(isWildcard ? Host.loopback : host):\(port)"
+    }
 
     /// What the system says, without the name of the function that failed.
     private static func reason(_ error: any Error) -> String {

@@ -13,6 +13,8 @@ struct RequestLimits: Sendable {
     let maxBatch: Int
     /// A request body, before and after inflating it: the largest value with its key and envelope.
     let maxBodyBytes: Int
+    /// A body between nodes: a client's, with its frame, or an exchange of many calls.
+    let maxPeerBodyBytes: Int
     /// JSON text of one reply.
     let maxReplyBytes: Int
 
@@ -22,6 +24,7 @@ struct RequestLimits: Sendable {
         maxBatch = limits.maxBatch
         maxBodyBytes = limits.maxValueBytes + (1 << 20)
         maxReplyBytes = max(limits.maxValueBytes + (1 << 20), memoryLimitBytes / 8)
+        maxPeerBodyBytes = 2 * max(maxBodyBytes, maxReplyBytes) + (4 << 20)
     }
 }
 
@@ -35,6 +38,12 @@ final class NodeCore: Sendable {
     let storage: Storage
     let budget: MemoryBudget
     let executor: RPCExecutor
+    let peerExecutor: RPCExecutor
+    let cluster: Cluster
+    let operations = RecentOperations()
+    let handoffNumbers = HandoffNumbers()
+    let near: NearCache
+    let copyHolders = CopyHolders()
     let metrics: NodeMetrics
     let log: NodeLog
     let accessLog: AccessLog
@@ -47,8 +56,10 @@ final class NodeCore: Sendable {
 
     init(
         configuration: NodeConfiguration, storage: Storage, budget: MemoryBudget, metrics: NodeMetrics, log: NodeLog,
-        workers: WorkerPool
+        workers: WorkerPool, cluster: Cluster
     ) {
+        self.cluster = cluster
+        near = NearCache(configuration, hasher: storage.hasher)
         self.configuration = configuration
         settings = configuration.renderedSettings
         nodeID = configuration.local.nodeID
@@ -57,17 +68,26 @@ final class NodeCore: Sendable {
         self.storage = storage
         self.budget = budget
         executor = RPCExecutor(methods: MethodTable())
+        peerExecutor = RPCExecutor(methods: MethodTable(MethodTable.forPeers))
         self.metrics = metrics
         self.log = log
         accessLog = AccessLog(configuration.log, log)
         self.workers = workers
     }
 
-    /// Recovery is done and requests are served.
-    var isReady: Bool { ready.load(ordering: .acquiring) && !isDraining }
+    /// Recovery is done, and the node serves its share of the cluster's keys.
+    var isReady: Bool { hasRecovered && !isDraining && cluster.isServing }
+
+    /// Recovery is done and requests are answered.
+    var hasRecovered: Bool { ready.load(ordering: .acquiring) }
 
     /// The node is on its way to stop.
     var isDraining: Bool { draining.load(ordering: .relaxed) }
+
+    /// Another node's clock: versions issued here are above all that it has seen.
+    func observeClock(_ version: UInt64?) {
+        if let version, storage.clock.isPlausible(version) { storage.clock.observe(version) }
+    }
 
     func becameReady() { ready.store(true, ordering: .releasing) }
 

@@ -17,6 +17,14 @@ final class ThreadState {
     var deflated: [UInt8] = []
     /// Blocks copied out of the store, to be inflated after its lock is released.
     var blocks = ByteBuffer()
+    /// The event loop that the thread is.
+    let loop: any EventLoop
+    /// Calls to other nodes.
+    let peers: PeerClient
+    private let node: NodeCore
+    private var table: RoutingTable
+    private var seenStamp: UInt64 = 0
+    private var lastOperation = UInt64.random(in: 1 ... .max / 2)
     /// Connections of this event loop that wait for the journal, and their timeouts.
     let connections = ConnectionRegistry()
     let heads = ResponseHeads()
@@ -29,6 +37,13 @@ final class ThreadState {
     static let retainedScratchBytes = 256 * 1024
 
     init(node: NodeCore) throws {
+        guard let loop = MultiThreadedEventLoopGroup.currentEventLoop else {
+            preconditionFailure("threads of the node are event loops")
+        }
+        self.node = node
+        self.loop = loop
+        peers = PeerClient(loop: loop, node: node)
+        table = node.cluster.routing.table
         counters = node.metrics.registerThread()
         keyBuffer = .allocate(byteCount: node.limits.maxKeyBytes, alignment: 8)
         deflater = try Deflater(level: node.compression.level)
@@ -37,6 +52,20 @@ final class ThreadState {
 
     deinit {
         keyBuffer.deallocate()
+    }
+
+    /// The routing as of now.
+    var routing: RoutingTable {
+        @inline(__always) get {
+            node.cluster.routing.refresh(&table, &seenStamp)
+            return table
+        }
+    }
+
+    /// A number for a write that is sent to another node, not used by any node before in all likelihood.
+    func nextOperation() -> UInt64 {
+        lastOperation &+= 1
+        return lastOperation
     }
 
     /// Monotonic time as last read on this thread: once a read and once a request, not wherever a time is wanted.
@@ -64,6 +93,18 @@ final class ThreadState {
 
     private static let keptReplyBuffers = 128
     private static let keptReplyBytes = 4096
+
+    /// Whether blocks of another node inflate to what they say.
+    func areIntact(_ blocks: UnsafeRawBufferPointer, _ hole: PeerText.Hole) -> Bool {
+        let target = UnsafeMutableRawBufferPointer.allocate(byteCount: Int(hole.originalBytes), alignment: 8)
+        defer { target.deallocate() }
+        do {
+            try inflater.inflateBlocks(blocks, into: target, crc: hole.crc32)
+            return true
+        } catch {
+            return false
+        }
+    }
 
     /// Gives back what an unusually large request made the scratch buffers grow to.
     func trim() {

@@ -7,12 +7,21 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
+/// How long a job takes.
+enum WorkerJob: Sendable {
+    /// Milliseconds: calls to other nodes may be waited for on the same thread.
+    case short
+    /// As long as a journal is large; it has a thread of its own.
+    case long
+}
+
 /// A few threads that run jobs with a ThreadState of their own.
 ///
 /// The queue is bounded by what feeds it: a connection hands in one request at a time and reads no further until it is
 /// answered.
 final class WorkerPool: Sendable {
     private let group: MultiThreadedEventLoopGroup
+    private let longGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     // Each thread sees only its own state: the variable is safe to share although what it holds is not Sendable.
     nonisolated(unsafe) private let state = ThreadSpecificVariable<ThreadState>()
     private let node = Mutex<NodeCore?>(nil)
@@ -27,8 +36,8 @@ final class WorkerPool: Sendable {
     }
 
     /// Runs `job` on one of the threads; with nil when there is no memory for the thread's state.
-    func run(_ job: @escaping @Sendable (ThreadState?) -> Void) {
-        group.next().execute {
+    func run(_ kind: WorkerJob, _ job: @escaping @Sendable (ThreadState?) -> Void) {
+        (kind == .short ? group : longGroup).next().execute {
             if let state = self.state.currentValue {
                 state.readClock()
                 return job(state)

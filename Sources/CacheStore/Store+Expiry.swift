@@ -38,7 +38,10 @@ extension Store {
 
     /// Drops an entry whose deadline has come.
     private mutating func expireEntry(_ address: EntryAddress) {
-        discard(address, hash: hasher.hash(arena.record(at: address).key))
+        let record = arena.record(at: address)
+        let hash = hasher.hash(record.key)
+        forgotten.note(record.version, hash)
+        discard(address, hash: hash)
         counters.expired &+= 1
     }
 }

@@ -78,7 +78,9 @@ extension Store {
         } else {
             counters.evictions &+= 1
         }
-        discard(victim, hash: hasher.hash(record.key))
+        let hash = hasher.hash(record.key)
+        forgotten.note(record.version, hash)
+        discard(victim, hash: hash)
         return true
     }
 

@@ -28,6 +28,7 @@ package struct Store: ~Copyable, Sendable {
     let settings: StoreSettings
 
     package internal(set) var counters = StoreCounters()
+    var forgotten = ForgottenVersions()
 
     /// An empty store. Traps only when the system cannot give the first few pages.
     package init(settings: StoreSettings) {
@@ -69,6 +70,20 @@ package struct Store: ~Copyable, Sendable {
         return record.isExpired(at: now) ? nil : Entry(record, now: now)
     }
 
+    /// The version of the entry under `key`, of an expired one that is still there too; 0 for none.
+    package borrowing func version(_ key: UnsafeRawBufferPointer, hash: KeyHash) -> UInt64 {
+        index.find(hash, key: key, in: arena).map { arena.record(at: $0).version } ?? 0
+    }
+
+    /// A version that is not older than any of `hash`'s key that was evicted or has expired here; 0 when none was.
+    package borrowing func forgottenVersion(_ hash: KeyHash) -> UInt64 { forgotten[hash] }
+
+    /// Notes that a version of a key was here and is not remembered, as if its entry had been evicted.
+    package mutating func forget(_ version: UInt64, hash: KeyHash) { forgotten.note(version, hash) }
+
+    /// Notes are taken of what is forgotten from now on.
+    package mutating func rememberForgotten() { forgotten.begin() }
+
     /// Starts counting anew, as after a recovery, whose puts were nobody's commands.
     package mutating func resetCounters() { counters = StoreCounters() }
 
@@ -108,6 +123,7 @@ package struct Store: ~Copyable, Sendable {
         assert(hash == hasher.hash(key), "the hash belongs to the key")
         guard let address = index.find(hash, key: key, in: arena) else { return nil }
         guard arena.record(at: address).isExpired(at: now) else { return address }
+        forgotten.note(arena.record(at: address).version, hash)
         discard(address, hash: hash)
         counters.expired &+= 1
         return nil

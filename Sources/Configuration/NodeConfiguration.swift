@@ -53,6 +53,9 @@ package struct NodeConfiguration: Equatable, Sendable {
         package var etcdEndpoints: [Endpoint] = []
         package var etcdPrefix = "/spydercache/"
         package var cluster = "default"
+
+        /// Whether there may be other nodes.
+        package var isClustered: Bool { !peers.isEmpty || !mirrors.isEmpty || topology != .static }
     }
 
     /// `[compression]`: of stored values.

@@ -37,43 +37,42 @@ package enum Settings {
     private static let network: [Setting] = [
         Setting(
             .network, "peer", aliases: ["peers"], \.network.peers, .endpoints,
-            "Nodes this node connects to, separated by commas.", .later),
+            "Nodes this node connects to, separated by commas."),
         Setting(
             .network, "mirrors", \.network.mirrors, .endpoints,
-            "Stand-by nodes that receive every write this node owns.", .later),
+            "Stand-by nodes that receive every write this node owns."),
         Setting(
-            .network, "replicas", \.network.replicas, .count(0...16), "Copies of each key beside its owner's.", .later),
+            .network, "replicas", \.network.replicas, .count(0...16), "Copies of each key beside its owner's."),
         Setting(
             .network, "min_replicas", \.network.minReplicas, .count(0...16),
-            "Copies without which a write is refused.", .later),
+            "Copies without which a write is refused."),
         Setting(
             .network, "replica_ack", \.network.replicaAcknowledgement, .choice(),
-            "Whether a write waits for its replicas.", .later),
+            "Whether a write waits for its replicas."),
         Setting(
             .network, "virtual_nodes", \.network.virtualNodes, .count(1...4096),
-            "Points of each node on the hash ring.", .later),
+            "Points of each node on the hash ring."),
         Setting(
             .network, "heartbeat_ms", \.network.heartbeatMilliseconds, .milliseconds(10...60_000),
-            "Time between two heartbeats.", .later),
+            "Time between two heartbeats."),
         Setting(
             .network, "failure_ms", \.network.failureMilliseconds, .milliseconds(20...600_000),
-            "Silence after which a node counts as dead.", .later),
+            "Silence after which a node counts as dead."),
         Setting(
             .network, "forward_timeout_ms", \.network.forwardTimeoutMilliseconds, .milliseconds(1...600_000),
-            "Longest wait for another node's answer.", .later),
+            "Longest wait for another node's answer."),
         Setting(
             .network, "near_cache_size", \.network.nearCacheMaxKeys, .count(0...2_147_483_647),
-            "Greatest number of copies of other nodes' keys; 0 keeps none.", .later),
-        Setting(.network, "topology", \.network.topology, .choice(), "Where the membership lives.", .later),
+            "Greatest number of copies of other nodes' keys; 0 keeps none."),
+        Setting(.network, "topology", \.network.topology, .choice(), "Where the membership lives."),
         Setting(
             .network, "etcd_endpoints", \.network.etcdEndpoints, .httpEndpoints,
-            "Members of the etcd cluster, separated by commas.", .later),
+            "Members of the etcd cluster, separated by commas."),
         Setting(
-            .network, "etcd_prefix", \.network.etcdPrefix, .keyPrefix, "Where this cluster's keys stand in etcd.",
-            .later),
+            .network, "etcd_prefix", \.network.etcdPrefix, .keyPrefix, "Where this cluster's keys stand in etcd."),
         Setting(
             .network, "cluster", \.network.cluster, .name,
-            "Name of the cluster; nodes of another one are refused.", .later),
+            "Name of the cluster; nodes of another one are refused."),
     ]
 
     private static let compression: [Setting] = [

@@ -1,7 +1,7 @@
 // Validates JSON (RFC 8259) in one forward pass and reports where values lie. It is not a parser: no tree, no numbers
 // converted, no strings unescaped, nothing allocated.
 //
-// Nesting does not recurse. Open containers are one bit each in a 128-bit word, the innermost lowest (1 = object), so
+// Nesting does not recurse. Open containers are one bit each in a 192-bit word, the innermost lowest (1 = object), so
 // hostile nesting costs a shift and meets the cap, never the stack's end.
 //
 // Past the end the scanner reads a zero byte. No grammar rule accepts a zero, so every rule refuses a text that ends
@@ -9,6 +9,9 @@
 
 /// Deepest nesting of objects and arrays in a message: an envelope is level 1.
 package let maxNestingLevels = 128
+
+/// Deepest nesting between nodes: what a client may send, and the frames around it.
+package let maxPeerNestingLevels = 144
 
 struct JSONScanner {
     let bytes: UnsafeRawBufferPointer
@@ -19,7 +22,7 @@ struct JSONScanner {
     let maxDepth: Int
 
     init(_ bytes: UnsafeRawBufferPointer, from position: Int = 0, depth: Int = 0, maxDepth: Int = maxNestingLevels) {
-        precondition(maxDepth <= UInt128.bitWidth, "the nesting stack has one bit a level")
+        precondition(maxDepth <= UInt128.bitWidth + 64, "the nesting stack has one bit a level")
         self.bytes = bytes
         self.position = position
         self.depth = depth
@@ -85,6 +88,8 @@ struct JSONScanner {
     /// Reads an object or array to its end, whatever it holds.
     private mutating func scanContainer() throws(JSONFault) {
         var kinds: UInt128 = 0
+        // Of the outermost ones, when there are more than 128.
+        var outerKinds: UInt64 = 0
         var open = 0
         let room = maxDepth &- depth
         repeat {
@@ -94,6 +99,7 @@ struct JSONScanner {
             case ASCII.openBrace, ASCII.openBracket:
                 guard open < room else { throw .tooDeep }
                 let isObject = first == ASCII.openBrace
+                if open >= 128 { outerKinds = outerKinds &<< 1 | UInt64(truncatingIfNeeded: kinds &>> 127) }
                 open &+= 1
                 kinds = kinds &<< 1 | (isObject ? 1 : 0)
                 position &+= 1
@@ -122,6 +128,10 @@ struct JSONScanner {
                 position &+= 1
                 kinds &>>= 1
                 open &-= 1
+                if open >= 128 {
+                    kinds |= UInt128(outerKinds & 1) &<< 127
+                    outerKinds &>>= 1
+                }
             }
         } while open > 0
     }

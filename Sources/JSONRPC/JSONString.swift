@@ -157,3 +157,11 @@ func decodedEquals(_ text: UnsafeRawBufferPointer, _ expected: UnsafeRawBufferPo
     }
     return decoded.next() == nil
 }
+
+/// What a string stands for; nil for another kind. For texts that are short and rare.
+package func string(of value: JSONValue, in bytes: UnsafeRawBufferPointer) -> String? {
+    guard value.kind == .string else { return nil }
+    var content: [UInt8] = []
+    decodeString(value, in: bytes, into: &content)
+    return String(decoding: content, as: UTF8.self)
+}

@@ -22,7 +22,7 @@ package struct JournalRecord {
     /// Given by the journal when the record is appended; 0 before.
     package var sequence: UInt64
     package var version: UInt64
-    /// Unix milliseconds; `Int64.max`: never.
+    /// Unix milliseconds; `Int64.max`: never. Of a `remove` that only gave up a copy: 0.
     package var wallExpiry: Int64
     package var key: UnsafeRawBufferPointer
     package var value: UnsafeRawBufferPointer
@@ -41,6 +41,16 @@ package struct JournalRecord {
         JournalRecord(
             kind: .remove, form: .plain, sequence: 0, version: version, wallExpiry: .max, key: key, value: nothing)
     }
+
+    /// A copy that was given up because other nodes hold the key: nothing was removed from the cache.
+    package static func dropCopy(key: UnsafeRawBufferPointer, version: UInt64) -> JournalRecord {
+        var record = remove(key: key, version: version)
+        record.wallExpiry = 0
+        return record
+    }
+
+    /// Whether a `remove` only gave up a copy (`dropCopy`).
+    package var isDroppedCopy: Bool { kind == .remove && wallExpiry == 0 }
 
     package static func touch(key: UnsafeRawBufferPointer, wallExpiry: Int64, version: UInt64) -> JournalRecord {
         JournalRecord(

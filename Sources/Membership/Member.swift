@@ -22,8 +22,11 @@ package struct MemberIdentity: Hashable, Sendable {
     package let address: String
     /// Starts above that of every earlier run (wall-clock milliseconds will do) and rises by one to refute a suspicion.
     package internal(set) var incarnation: UInt64
+    /// Addresses of the nodes that stand by for this one.
+    package let mirrors: [String]
 
-    package init(id: MemberID, address: String, incarnation: UInt64) {
+    package init(id: MemberID, address: String, incarnation: UInt64, mirrors: [String] = []) {
+        self.mirrors = mirrors
         self.id = id
         self.address = address
         self.incarnation = incarnation

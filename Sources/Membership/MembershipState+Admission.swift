@@ -26,6 +26,8 @@ extension MembershipState {
             return nil
         }
         guard let index = peerIndex[sender.id] else {
+            // Ids are other nodes' words: a bound far above what a full mesh can serve.
+            guard peers.count < Self.maxPeers else { return nil }
             peers.append(Peer(identity: sender, heardAt: now))
             peerIndex[sender.id] = peers.count - 1
             peers[peers.count - 1].epoch = message.epoch
@@ -35,6 +37,8 @@ extension MembershipState {
         }
         return isCurrent(message, peer: index, now: now) ? index : nil
     }
+
+    private static let maxPeers = 10_000
 
     /// Whether the message is of the run this node knows or of a later one, and newer than the last.
     private mutating func isCurrent(_ message: PeerMessage, peer index: Int, now: Int64) -> Bool {

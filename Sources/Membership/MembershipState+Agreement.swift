@@ -24,10 +24,10 @@ extension MembershipState {
             if older.id == identity.id { break }
             if isAvailable(older, now: now) { return }
         }
-        let wanted = wantedMembers(after: view, now: now)
-        guard wanted != view.members || isUndecided, !wanted.isEmpty else { return }
+        let wanted = wantedView(after: view, epoch: nextEpoch(), now: now)
+        guard !wanted.hasSameMembers(as: view) || isUndecided, !wanted.members.isEmpty else { return }
         switch settings.partitionRule {
-        case .everySide: install(View(epoch: nextEpoch(), members: wanted), isOwn: true, now: now)
+        case .everySide: install(wanted, isOwn: true, now: now)
         case .majority:
             let reachable = view.members.filter { $0.id == identity.id || isAvailable($0, now: now) }
             guard isQuorum(Set(reachable.map(\.id)), of: view, now: now) else { return }
@@ -52,6 +52,40 @@ extension MembershipState {
         // The first view has no age to go by; the lowest id proposes it and leads.
         if view == nil { wanted.sort { $0.id < $1.id } }
         return wanted
+    }
+
+    /// The next view as this node would have it: who stays serves as before, who is new waits until all are settled.
+    func wantedView(after base: View, epoch: Epoch, now: Int64) -> View {
+        let members = wantedMembers(after: base, now: now)
+        let mirrors = mirrors(among: members, after: base)
+        let stayed = Set(members.filter { base.member($0.id) == $0 }.map(\.id))
+        let serving = base.serving.intersection(stayed).filter { mirrors[$0] == nil }
+        // Nobody is left who has the keys, or all that is left has them.
+        if serving.isEmpty || members == base.members && mirrors == base.mirrors && areAllSettled(in: base) {
+            return View(epoch: epoch, members: members, mirrors: mirrors)
+        }
+        return View(epoch: epoch, members: members, serving: serving, mirrors: mirrors)
+    }
+
+    /// Who stands by for whom: as the members say, and for one that is gone as it said while it was there.
+    private func mirrors(among members: [MemberIdentity], after base: View) -> [MemberID: MemberID] {
+        var mirrors: [MemberID: MemberID] = [:]
+        for member in members {
+            if let origin = members.first(where: { $0.id != member.id && $0.mirrors.contains(member.address) }) {
+                mirrors[member.id] = origin.id
+            } else if let origin = base.mirrors[member.id], !members.contains(where: { $0.id == origin }) {
+                mirrors[member.id] = origin
+            }
+        }
+        return mirrors
+    }
+
+    /// Whether every member has said that its keys are where `view`, the current one, wants them.
+    private func areAllSettled(in view: View) -> Bool {
+        isSettled
+            && view.members.allSatisfy { member in
+                member.id == identity.id || peerIndex[member.id].map { peers[$0].settledEpoch == view.epoch } ?? false
+            }
     }
 
     /// Whether the run of a member that the view means is still there, as far as this node knows.
@@ -105,12 +139,17 @@ extension MembershipState {
         guard var current = ballot, isQuorum(current.votes, of: current.base, now: now) else { return }
         switch current.step {
         case .preparing(let adopted):
-            let members = adopted?.members ?? wantedMembers(after: current.base, now: now)
-            guard !members.isEmpty, adopted != nil || isUndecided || members != current.base.members else {
+            let wanted =
+                adopted.map {
+                    View(epoch: current.epoch, members: $0.members, serving: $0.serving, mirrors: $0.mirrors)
+                }
+                ?? wantedView(after: current.base, epoch: current.epoch, now: now)
+            guard !wanted.members.isEmpty, adopted != nil || isUndecided || !wanted.hasSameMembers(as: current.base)
+            else {
                 ballot = nil
                 return
             }
-            current.step = .proposing(View(epoch: current.epoch, members: members))
+            current.step = .proposing(wanted)
             current.votes = []
             ballot = current
             voteForOwn(now: now)

@@ -22,7 +22,7 @@ extension MembershipState {
     private func heartbeat(doubting doubted: UInt64, now: Int64) -> Heartbeat {
         Heartbeat(
             sentAt: now, hearsMajority: hearsMajority, doubted: doubted, highestNumber: highestNumber,
-            isUndecided: acceptor.accepted != nil)
+            isUndecided: acceptor.accepted != nil, isSettled: isSettled)
     }
 
     /// Moves a member through alive, suspect and dead, and sends what it is due.
@@ -71,11 +71,12 @@ extension MembershipState {
         refute(heartbeat.doubted)
         highestNumber = max(highestNumber, heartbeat.highestNumber)
         peers[index].isUndecided = heartbeat.isUndecided && peers[index].epoch == epoch
+        if heartbeat.isSettled { noteSettled(index, now: now) }
         let granted = grants(index, now: now)
         if granted { peers[index].grantedAt = now }
         let reply = HeartbeatReply(
             sentAt: heartbeat.sentAt, granted: granted, hearsMajority: hearsMajority,
-            doubted: peers[index].doubted)
+            doubted: peers[index].doubted, isSettled: isSettled)
         send(.heartbeatReply(reply), to: peers[index].identity.address)
         if let view, peers[index].epoch != view.epoch {
             send(.view(view, inAnswer: true), to: peers[index].identity.address)
@@ -85,6 +86,7 @@ extension MembershipState {
     mutating func heartbeatReplied(_ reply: HeartbeatReply, from index: Int, now: Int64) {
         noteAlive(index, hears: reply.hearsMajority, now: now)
         refute(reply.doubted)
+        if reply.isSettled { noteSettled(index, now: now) }
         guard reply.granted, peers[index].epoch == epoch else { return }
         peers[index].leaseFrom = max(peers[index].leaseFrom, min(reply.sentAt, now))
     }
@@ -120,6 +122,13 @@ extension MembershipState {
         }
         peers[index].lastHeard = now
         if peers[index].state != .alive { become(.alive, index) }
+    }
+
+    /// The last one to settle lets the coordinator have the joining members serve, at once.
+    private mutating func noteSettled(_ index: Int, now: Int64) {
+        guard let view, peers[index].epoch == view.epoch, peers[index].settledEpoch != view.epoch else { return }
+        peers[index].settledEpoch = view.epoch
+        if view.hasJoining { nextSweep = now }
     }
 
     private mutating func refute(_ doubted: UInt64) {

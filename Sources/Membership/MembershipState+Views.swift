@@ -7,15 +7,22 @@ extension MembershipState {
         let members = wantedMembers(after: .none, now: now)
         guard members.first?.id == identity.id else { return }
         let formed = peers.contains { $0.epoch != .none && now - $0.lastContact < settings.failure }
-        guard !formed, members.count > settings.seeds.count || now - since >= settings.failure else { return }
+        guard !formed, areSeedsAccountedFor(by: members) || now - since >= settings.failure else { return }
         switch settings.partitionRule {
         case .everySide:
             guard isFresh || now - since >= 2 * settings.failure || settings.seeds.isEmpty else { return }
-            install(View(epoch: nextEpoch(), members: members), isOwn: true, now: now)
+            install(wantedView(after: .none, epoch: nextEpoch(), now: now), isOwn: true, now: now)
         case .majority:
             guard isFresh, isQuorum(Set(members.map(\.id)), of: .none, now: now) else { return }
             startBallot(base: .none, now: now)
         }
+    }
+
+    /// Whether nobody else can be there: every seed is met, or its host says that no node listens there.
+    private func areSeedsAccountedFor(by members: [MemberIdentity]) -> Bool {
+        let met = Set(members.map(\.address))
+        return members.count > settings.seeds.count
+            || settings.seeds.allSatisfy { met.contains($0) || refusedSeeds.contains($0) }
     }
 
     /// Whether the view means this run of this node, not an earlier one or one before it was expelled.
@@ -74,6 +81,12 @@ extension MembershipState {
         acceptor.promised = max(acceptor.promised, view.epoch)
         ballot = nil
         let isMember = view.member(identity.id) != nil
+        isSettled = false
+        if let previous, !previous.serving.contains(identity.id), view.serving.contains(identity.id) {
+            servedBefore = previous.serving.filter { $0 != identity.id && view.member($0) != nil }
+        } else {
+            servedBefore = []
+        }
         var seen: Set<MemberID> = []
         for member in view.members where member.id != identity.id {
             seen.insert(member.id)

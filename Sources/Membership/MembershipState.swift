@@ -13,6 +13,9 @@
 // - Acting. A member may act as an owner only while a majority of its view granted it a heartbeat sent less than 0.95
 //   `failure` ago; who grants accepts no view without that member for `failure` ms. So a node that was cut off or stopped has
 //   ceased to act, by its own clock, before a view without it can be agreed.
+// - Serving. A view names the members that own keys. A joining member is not among them until all members have said that
+//   they are settled, which means that what the joining one will own has been copied to it; the next view has all serve.
+//   A member that begins to serve acts once those who owned before are in that view too.
 // - With `PartitionRule.everySide` nobody votes: each side's oldest member numbers views, and when sides meet again the
 //   members of the smaller join the larger. After a pause a node acts again once its coordinator or a majority grants it.
 // - Joining. A node heartbeats its seeds until a coordinator takes it in. Nodes that meet only joining nodes form the first
@@ -29,7 +32,8 @@
 // 2. Carry out the returned actions in order; sending is best effort and must not wait.
 // 3. Hand in messages as they come; drop those older than a heartbeat.
 // 4. Start each run with an incarnation above all earlier ones of the id.
-// 5. Before acting as an owner compare the clock, read afresh, with `actingUntil`.
+// 5. Say `settled` once for each view in which all keys held here are at the members that will own them.
+// 6. Before acting as an owner compare the clock, read afresh, with `actingUntil`.
 
 package struct MembershipState: Sendable {
     package enum Phase: Sendable, Equatable {
@@ -66,6 +70,12 @@ package struct MembershipState: Sendable {
     /// When the clock last jumped by more than a failure time and nothing proved since that the node was not expelled.
     var resumedAt: Int64?
     var leaseEnd = Int64.min
+    /// This node's keys are where the current view wants them.
+    var isSettled = false
+    /// Who owned what this node owns since the current view: it acts once they are all known to be in that view.
+    var servedBefore: Set<MemberID> = []
+    /// Seeds whose hosts refused a connection: no node listens there.
+    var refusedSeeds: Set<String> = []
     /// As of the last sweep.
     var hearsMajority = true
     var lastTick: Int64
@@ -102,9 +112,21 @@ package struct MembershipState: Sendable {
     /// Until when this node may act as an owner and take writes unless a later event says otherwise; compare with the clock
     /// read afresh, since the node may have been stopped meanwhile.
     package var actingUntil: Int64 {
-        guard view != nil, resumedAt == nil, acceptor.accepted?.member(identity.id) != nil || acceptor.accepted == nil
+        guard case .member(let view) = phase, resumedAt == nil, servedBefore.allSatisfy({ hasEntered($0, view) }),
+            acceptor.accepted?.member(identity.id) != nil || acceptor.accepted == nil
         else { return .min }
+        // Alone and without a rule to ask others there is nobody to be outdated by.
+        if settings.partitionRule == .everySide && view.members.count == 1 { return .max }
         return min(leaseEnd, lastTick + settings.failure)
+    }
+
+    /// Whether a former owner has ceased to act under the view before `view`: it is in `view`, or dead.
+    private func hasEntered(_ id: MemberID, _ view: View) -> Bool {
+        guard let index = peerIndex[id], peers[index].epoch < view.epoch, peers[index].state != .left else {
+            return true
+        }
+        // One that seems dead may still hold a lease: the view without it comes when that is over.
+        return settings.partitionRule == .everySide && peers[index].state == .dead
     }
 
     /// Whether this node may act as an owner at `now`.
@@ -155,6 +177,41 @@ package struct MembershipState: Sendable {
         if case .left = phase { beginJoining(after: identity.incarnation, now: now) }
         return drain()
     }
+
+    /// This node's keys are where the view of `epoch` wants them; of no meaning when the view has changed meanwhile.
+    package mutating func settled(_ epoch: Epoch, now: Int64) -> [MembershipAction] {
+        guard epoch == self.epoch, !isSettled else { return [] }
+        isSettled = true
+        nextSweep = now
+        // The coordinator hears it at once.
+        for index in peers.indices where peers[index].isMember { peers[index].nextHeartbeat = now }
+        return drain()
+    }
+
+    /// The host at `address` refused a connection: nobody listens there. A member there is dead, as a node listens before it
+    /// joins and until it has left; a seed there need not be waited for. Its lease still counts (`mayAccept`): what looks
+    /// like a refusal may be a packet filter's.
+    ///
+    /// `incarnation`: of the run that the caller meant, 0 when it knows none; a later run is not gone.
+    package mutating func connectionRefused(
+        by address: String, incarnation: UInt64 = 0, now: Int64
+    ) -> [MembershipAction] {
+        if case .joining = phase, settings.seeds.contains(address) {
+            refusedSeeds.insert(address)
+            nextSweep = now
+        }
+        for index in peers.indices
+        where peers[index].identity.address == address && peers[index].isMember
+            && (incarnation == 0 || peers[index].identity.incarnation <= incarnation &+ Self.refutations)
+        {
+            become(.dead, index)
+            nextSweep = now
+        }
+        return drain()
+    }
+
+    /// By how much an incarnation may have risen since a view named it: it rises by one with each refutation.
+    private static let refutations: UInt64 = 64
 
     /// An operator declares the member at `address` dead. It is told to go; if it cannot be reached, the failure detector
     /// removes it. Returns no action when the address is no member's.

@@ -26,6 +26,8 @@ struct Peer: Sendable {
     var leaseFrom = Int64.min / 2
     /// It accepted a view on top of the current one and does not know whether that was agreed.
     var isUndecided = false
+    /// The view in which it said that it is settled.
+    var settledEpoch = Epoch.none
     /// It is in a later view without this node; set until the next view.
     var movedOn = false
     /// Since when a node at another address claims its id.

@@ -5,7 +5,10 @@ extension PeerMessage {
     /// not within limits is dropped, since adding to its numbers could overflow.
     var isWithinLimits: Bool {
         [sender.incarnation, sequence, epoch.number].allSatisfy(Self.isWithinLimits) && content.isWithinLimits
+            && sender.mirrors.count <= Self.maxMirrors
     }
+
+    static let maxMirrors = 64
 
     static func isWithinLimits(_ number: UInt64) -> Bool { number < 1 << 53 }
 }
@@ -32,6 +35,8 @@ extension PeerMessageContent {
 extension View {
     fileprivate var isWithinLimits: Bool {
         PeerMessage.isWithinLimits(epoch.number)
-            && members.allSatisfy { PeerMessage.isWithinLimits($0.incarnation) }
+            && members.allSatisfy {
+                PeerMessage.isWithinLimits($0.incarnation) && $0.mirrors.count <= PeerMessage.maxMirrors
+            }
     }
 }

@@ -65,8 +65,13 @@ package struct Heartbeat: Sendable, Equatable {
     package var highestNumber: UInt64
     /// The sender accepted a view that it does not know to be agreed; the coordinator has to settle it.
     package var isUndecided: Bool
+    /// The sender's keys are where the view of the message's epoch wants them.
+    package var isSettled: Bool
 
-    package init(sentAt: Int64, hearsMajority: Bool, doubted: UInt64, highestNumber: UInt64, isUndecided: Bool) {
+    package init(
+        sentAt: Int64, hearsMajority: Bool, doubted: UInt64, highestNumber: UInt64, isUndecided: Bool, isSettled: Bool
+    ) {
+        self.isSettled = isSettled
         self.sentAt = sentAt
         self.hearsMajority = hearsMajority
         self.doubted = doubted
@@ -82,8 +87,11 @@ package struct HeartbeatReply: Sendable, Equatable {
     package var granted: Bool
     package var hearsMajority: Bool
     package var doubted: UInt64
+    /// As in `Heartbeat`.
+    package var isSettled: Bool
 
-    package init(sentAt: Int64, granted: Bool, hearsMajority: Bool, doubted: UInt64) {
+    package init(sentAt: Int64, granted: Bool, hearsMajority: Bool, doubted: UInt64, isSettled: Bool) {
+        self.isSettled = isSettled
         self.sentAt = sentAt
         self.granted = granted
         self.hearsMajority = hearsMajority

@@ -1,4 +1,4 @@
-// The seam between the cluster's routing and whatever decides about its membership. No rules of either side.
+// Between whoever agrees on views (heartbeats among the nodes, or etcd) and the node that routes by them.
 
 /// Where views come from: a name table in CacheNode picks one (`topology = static | etcd`).
 package protocol TopologySource: Sendable {

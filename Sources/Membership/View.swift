@@ -25,22 +25,35 @@ package struct View: Sendable, Equatable {
     package let epoch: Epoch
     /// Oldest first: members are only ever appended, and one that comes back is new.
     package let members: [MemberIdentity]
-    /// The members that own keys; the others are joining and get copies of theirs first.
+    /// Members that own keys. The others are joining: the owners copy to them what will be theirs, and the view after the
+    /// one in which all members have said that they are settled has them all serve.
     package let serving: Set<MemberID>
+    /// Members that stand by for another one: they hold what it owns and answer for it while it is not there.
+    package let mirrors: [MemberID: MemberID]
 
-    /// `serving` nil: all members.
-    package init(epoch: Epoch, members: [MemberIdentity], serving: Set<MemberID>? = nil) {
+    /// `serving`: nil means all members but mirrors.
+    package init(
+        epoch: Epoch, members: [MemberIdentity], serving: Set<MemberID>? = nil, mirrors: [MemberID: MemberID] = [:]
+    ) {
+        self.mirrors = mirrors
         self.epoch = epoch
         self.members = members
-        self.serving = serving ?? Set(members.map(\.id))
+        self.serving = serving ?? Set(members.map(\.id).filter { mirrors[$0] == nil })
     }
 
     static let none = View(epoch: .none, members: [])
 
     /// The oldest member; it numbers the next view while it lives.
     package var coordinator: MemberID? { members.first?.id }
+    /// Whether some members do not own keys yet.
+    package var hasJoining: Bool { serving.count + mirrors.count < members.count }
     /// How many members are more than half.
     package var majority: Int { members.count / 2 + 1 }
+
+    /// Whether both have the same members in the same roles.
+    func hasSameMembers(as other: View) -> Bool {
+        members == other.members && serving == other.serving && mirrors == other.mirrors
+    }
 
     /// The entry of `id`; O(members).
     package func member(_ id: MemberID) -> MemberIdentity? {

@@ -74,6 +74,7 @@ struct Serve: ParsableCommand {
             case let signal:
                 manager.stopping(drainMilliseconds: configuration.limits.drainMilliseconds)
                 node.stop(signal: signal == SIGINT ? "SIGINT" : "SIGTERM")
+                if let reason = node.refusal { throw give(up: .unavailable(reason), log) }
                 return
             }
         }

@@ -88,11 +88,12 @@ struct PrecedenceTests {
 
     @Test("a setting without effect yet is named once, unless it has its default value")
     func notYetInForce() throws {
-        let loaded = try load("[network]\npeer = a:1\nreplicas = 0\n", overrides: ["security.token_file=/t"])
+        let loaded = try load(
+            "[security]\ntls_ca = /ca\ntls_verify_client = False\n", overrides: ["security.token_file=/t"])
         #expect(
             loaded.notYetInForce.map(\.description) == [
-                "node.ini:2: network.peer is not yet in force and has no effect",
                 "--set security.token_file: security.token_file is not yet in force and has no effect",
+                "node.ini:2: security.tls_ca is not yet in force and has no effect",
             ])
         #expect(try load("").notYetInForce.isEmpty)
     }

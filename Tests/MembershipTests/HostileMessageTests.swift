@@ -62,12 +62,12 @@ struct HostileMessageTests {
                 .heartbeat(
                     Heartbeat(
                         sentAt: time, hearsMajority: .random(using: &random), doubted: number(&random),
-                        highestNumber: number(&random), isUndecided: .random(using: &random)))
+                        highestNumber: number(&random), isUndecided: .random(using: &random), isSettled: true))
             case 1:
                 .heartbeatReply(
                     HeartbeatReply(
                         sentAt: time, granted: .random(using: &random), hearsMajority: .random(using: &random),
-                        doubted: number(&random)))
+                        doubted: number(&random), isSettled: true))
             case 2: .probeRequest(target: target)
             case 3: .probeAnswer(target: target, incarnation: number(&random), heardAgo: time)
             case 4: .prepare(epoch: epoch(&random), base: view(&random))

@@ -62,7 +62,8 @@ struct PartitionTests {
         while !cluster.isConverged, cluster.now < resumed + 5000 {
             cluster.run(milliseconds: 10)
             if cluster.nodes[0].state?.mayAct(now: cluster.now) == true {
-                #expect(cluster.nodes[0].state?.view == cluster.nodes[1].state?.view)
+                // One of them may be a view ahead in which the other one serves as well.
+                #expect(cluster.nodes[0].state?.view?.members == cluster.nodes[1].state?.view?.members)
             }
         }
         print("\(rule): stopped coordinator is a member again after \(cluster.now - resumed) ms")

@@ -30,6 +30,8 @@ struct SimulatedCluster {
     private enum Event {
         case tick(node: Int, incarnation: UInt64)
         case delivery(PeerMessage, to: Int)
+        /// The node has copied its keys to where the view wants them.
+        case settled(node: Int, epoch: Epoch)
     }
 
     private(set) var now: Int64 = 1000
@@ -138,6 +140,9 @@ struct SimulatedCluster {
                 return
             }
             apply(index) { $0.messageReceived(message, now: $1) }
+        case .settled(let index, let epoch):
+            guard !nodes[index].isPaused else { return schedule(event, after: 500) }
+            apply(index) { $0.settled(epoch, now: $1) }
         }
     }
 
@@ -158,6 +163,7 @@ struct SimulatedCluster {
             violations.append("\(now): node \(index) went back to \(view.epoch)")
         }
         nodes[index].lastEpoch = view.epoch
+        schedule(.settled(node: index, epoch: view.epoch), after: Int64.random(in: 1...300, using: &random))
         guard nodes[index].settings.partitionRule == .majority else { return }
         if let other = viewOfNumber[view.epoch.number], other != view {
             violations.append("\(now): two views have epoch \(view.epoch.number): \(other) and \(view)")
@@ -185,6 +191,14 @@ struct SimulatedCluster {
                 violations.append("\(now): node \(index) acts in \(view.epoch) although \(latest.epoch) is without it")
                 continue
             }
+            // Who owns what another one owned acts only when that one knows.
+            for other in nodes {
+                guard let newer = other.state?.view, newer.epoch > view.epoch, other.state?.mayAct(now: now) == true,
+                    let id = other.state?.identity.id, newer.serving.contains(id), !view.serving.contains(id),
+                    view.serving.contains(state.identity.id)
+                else { continue }
+                violations.append("\(now): \(id) serves in \(newer.epoch) while node \(index) acts in \(view.epoch)")
+            }
         }
     }
 }
@@ -203,7 +217,7 @@ extension SimulatedCluster {
     /// All running nodes are in one view that holds just them, and act.
     var isConverged: Bool {
         let running = running
-        guard let first = running.first, let view = nodes[first].state?.view else { return false }
+        guard let first = running.first, let view = nodes[first].state?.view, !view.hasJoining else { return false }
         guard Set(view.members.map(\.id.text)) == Set(running.map { nodes[$0].id }) else { return false }
         return running.allSatisfy { nodes[$0].state?.view == view && nodes[$0].state?.mayAct(now: now) == true }
     }

@@ -110,9 +110,10 @@ extension HTTPConnectionHandler {
                 case .refusal(let bytes):
                     write(bytes)
                 case .request(let request):
-                    let response = processor.respond(
+                    let outcome = processor.respond(
                         to: request, thread: thread, buffer: ByteBuffer(), onEventLoop: false)
-                    if let response { write(response.bytes) }
+                    // Nothing is pending: while writes are refused, so are calls to other nodes.
+                    if case .answered(let response) = outcome { write(response.bytes) }
                 }
             }
         }

@@ -55,6 +55,8 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     var parked = CircularBuffer<Parked>(initialCapacity: 0)
     var isInParkedList = false
     private var wantsRead = false
+    /// Over `max_connections`: only another node may use it.
+    private var isExcess = false
     private(set) var inputClosed = false
     /// A reply without keep-alive has been produced: nothing is read after it.
     var isClosing = false
@@ -70,6 +72,8 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     /// Bodies smaller than this are covered by what a connection is counted for anyway.
     private static let countedBodyBytes = MemoryBudget.bytesPerConnection
     static let lingerMilliseconds: Int64 = 1000
+    /// Connections over `max_connections` that are kept until they say whether they are another node's.
+    private static let reservedConnections = 64
 
     init(node: NodeCore, thread: ThreadState) {
         self.node = node
@@ -97,7 +101,14 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     /// A connection over `max_connections` is told so and closed.
     func channelActive(context: ChannelHandlerContext) {
         context.fireChannelActive()
-        guard node.budget.openConnections > node.configuration.limits.maxConnections else { return }
+        let excess = node.budget.openConnections - node.configuration.limits.maxConnections
+        isExcess = excess > 0
+        // Whether it is another node, which is never turned away, its first request tells.
+        guard excess > Self.reservedConnections else { return }
+        refuseExcess()
+    }
+
+    private func refuseExcess() {
         node.refusals.connectionRefused(node)
         refuse(.unavailable, .busy, "too many connections")
         flushOutput()
@@ -228,20 +239,26 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
 
     /// A head has come: refuse what can be refused now, before a large body is sent.
     private func begin(_ facts: RequestFacts, _ now: Int64) {
-        let limit = node.limits.maxBodyBytes
+        let limit = facts.target == .peer ? node.limits.maxPeerBodyBytes : node.limits.maxBodyBytes
         let length = facts.contentLength ?? 0
+        if isExcess && facts.target != .peer { return refuseExcess() }
         guard length <= limit else {
             return refuse(.contentTooLarge, .requestTooLarge, "the body is too large", limit: limit)
         }
-        if inbound.readableBytes >= length && !facts.isChunked && node.budget.hasRoom {
+        if inbound.readableBytes >= length && !facts.isChunked && (node.budget.hasRoom || facts.target == .peer) {
             // The usual case: the whole request came in one read.
             return execute(facts, inbound.readSlice(length: length) ?? ByteBuffer(), reservedBytes: 0)
         }
         let reservedBytes = length >= Self.countedBodyBytes ? length : 0
-        guard node.budget.hasRoom || facts.method != .post,
-            reservedBytes == 0 || node.budget.reserve(bytes: reservedBytes)
-        else {
-            return refuse(.unavailable, .busy, "too many bytes in flight")
+        if facts.target == .peer {
+            // Heartbeats and replicas: a node that refuses them counts as dead, and its load moves to the others.
+            node.budget.add(bytes: reservedBytes)
+        } else {
+            guard node.budget.hasRoom || facts.method != .post,
+                reservedBytes == 0 || node.budget.reserve(bytes: reservedBytes)
+            else {
+                return refuse(.unavailable, .busy, "too many bytes in flight")
+            }
         }
         if facts.expectsContinue && facts.hasBody && !facts.isHTTP10 {
             flushOutput()
@@ -290,23 +307,35 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     private func execute(_ facts: RequestFacts, _ body: ByteBuffer, reservedBytes: Int) {
         phase = .idle(since: thread.lastMilliseconds)
         let request = CompleteRequest(facts: facts, body: body, remote: remote)
-        if let response = processor.respond(
+        switch processor.respond(
             to: request, thread: thread, buffer: thread.takeReplyBuffer(), onEventLoop: true)
         {
+        case .answered(let response):
             if reservedBytes > 0 { node.budget.release(bytes: reservedBytes) }
             return accept(response, for: request)
+        case .pending(let start):
+            phase = .executing
+            // Should the answer be there already, the request is over as if it had been answered at once.
+            return start { self.completed(request, $0, reservedBytes: reservedBytes) }
+        case .needsWorker(let job): execute(request, as: job, reservedBytes: reservedBytes)
         }
+    }
+
+    private func execute(_ request: CompleteRequest, as job: WorkerJob, reservedBytes: Int) {
         guard let context else { return }
         phase = .executing
         let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
         let eventLoop = context.eventLoop
         let processor = processor
-        node.workers.run { thread in
-            let response = thread.flatMap {
-                processor.respond(to: request, thread: $0, buffer: ByteBuffer(), onEventLoop: false)
+        node.workers.run(job) { thread in
+            @Sendable func complete(_ response: ProcessedResponse?) {
+                eventLoop.execute { handler.value.completed(request, response, reservedBytes: reservedBytes) }
             }
-            eventLoop.execute {
-                handler.value.completed(request, response, reservedBytes: reservedBytes)
+            guard let thread else { return complete(nil) }
+            switch processor.respond(to: request, thread: thread, buffer: ByteBuffer(), onEventLoop: false) {
+            case .answered(let response): complete(response)
+            case .pending(let start): start { complete($0) }
+            case .needsWorker: preconditionFailure("a worker runs whatever it is given")
             }
         }
     }

@@ -11,7 +11,8 @@ enum PlainEndpoints {
         case .readyz:
             guard node.isReady else {
                 head.status = .unavailable
-                let state: StaticString = node.isDraining ? "draining" : "recovering"
+                let state: StaticString =
+                    node.isDraining ? "draining" : node.hasRecovered ? "not serving in its cluster" : "recovering"
                 return text("{\"ready\":false,\"reason\":\"\(state)\",\"node\":", node.nodeID, "}\n")
             }
             return text("{\"ready\":true,\"node\":", node.nodeID, "}\n")
@@ -23,7 +24,7 @@ enum PlainEndpoints {
             OpenRPCDocument.write(MethodTable.all, into: &document)
             document.append("\n")
             return document
-        case .rpc, .root, .unknown:
+        case .rpc, .root, .peer, .unknown:
             preconditionFailure("only plain endpoints come here")
         }
     }

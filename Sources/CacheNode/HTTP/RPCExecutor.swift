@@ -34,20 +34,20 @@ struct MessageOutcome {
 struct RPCExecutor {
     let methods: MethodTable
 
-    /// Whether `message` calls a method that may keep an event loop waiting.
+    /// Whether `message` calls a method that may keep an event loop waiting, and for how long.
     ///
     /// A batch is searched for the methods' names instead of being taken apart twice; a name inside a value costs only
     /// time.
-    func needsWorker(_ message: borrowing Message, in body: UnsafeRawBufferPointer) -> Bool {
+    func needsWorker(_ message: borrowing Message, in body: UnsafeRawBufferPointer) -> WorkerJob? {
         switch message {
         case .single(.call(let call)):
-            guard let index = methods.index(of: call.method, in: body) else { return false }
-            return methods[index].runsOffLoop
+            guard let index = methods.index(of: call.method, in: body), methods[index].runsOffLoop else { return nil }
+            return methods[index].isLong ? .long : .short
         case .batch:
             // "node." covers them all; a name may also be spelt with escapes, which nobody does by accident.
-            return methods.slowMethodNames.contains { body.contains($0) } || body.contains("\\u00")
+            return methods.slowMethodNames.contains { body.contains($0) } || body.contains("\\u00") ? .long : nil
         case .single, .notJSON:
-            return false
+            return nil
         }
     }
 
@@ -74,8 +74,25 @@ struct RPCExecutor {
         }
     }
 
+    /// Answers the one call that is all of `body`: another node's, or this node's own on its behalf.
+    func run(callIn body: UnsafeRawBufferPointer, _ context: inout CallContext) -> MessageOutcome {
+        let outcome = run(parseMessage(body), &context)
+        context.startReplication()
+        return outcome
+    }
+
+    /// Answers a call of another node's exchange.
+    func run(_ element: borrowing Element, _ context: inout CallContext, _ outcome: inout MessageOutcome) {
+        let slots = context.pending?.slots.count ?? 0
+        // One that is answered later has its place already.
+        if !answer(element, &context, &outcome), context.pending?.slots.count ?? 0 == slots {
+            context.reply.append("null")
+        }
+    }
+
     private func run(_ batch: inout Batch, _ context: inout CallContext) -> MessageOutcome {
         var outcome = MessageOutcome(kind: .silent, calls: batch.count)
+        context.isBatch = true
         guard batch.count <= context.limits.maxBatch else {
             outcome.kind = .answered
             outcome.failed(.batchTooLarge, calls: batch.count)
@@ -124,10 +141,29 @@ struct RPCExecutor {
                     throw MethodFailure(.journalFailed, .reason("the journal failed before the write was safe"))
                 }
                 let arguments = try BoundParameters(call.params, to: method.parameters, in: context.body)
+                if !context.thread.routing.servesAlone, try context.place(method, call, arguments) {
+                    return !call.isNotification
+                }
+                if method.answersLater {
+                    context.callID = call.id
+                    try method.body(&context, arguments)
+                    return !call.isNotification
+                }
+                if context.operation != 0, let known = context.node.operations.outcome(of: context.operation) {
+                    context.reply.append(known, id: call.id, in: context.body)
+                    try context.repeatChange(arguments)
+                    if !context.records.isEmpty { context.collectChanges(since: mark, call) }
+                    return true
+                }
                 context.reply.appendResponsePrefix(id: call.id, in: context.body)
                 try method.body(&context, arguments)
                 context.reply.appendResponseSuffix()
+                if !context.records.isEmpty { context.collectChanges(since: mark, call) }
             } catch {
+                context.sendChangesAnyway()
+                if error.code == .journalFailed, !context.thread.routing.servesAlone {
+                    context.node.cluster.missedReplica()
+                }
                 outcome.failed(error.code)
                 context.thread.counters.failed()
                 context.reply.rollBack(to: mark)
@@ -150,10 +186,24 @@ struct RPCExecutor {
         }
     }
 
-    /// Translates a method's failure into an error response; `data` says which parameter, limit or state is meant.
     private func writeError(_ failure: MethodFailure, id: JSONSlice?, _ context: inout CallContext) {
-        let body = context.body
-        context.reply.appendErrorResponse(id: id, in: body, failure.code, node: context.node.nodeID) { reply in
+        Self.write(
+            failure, id: id, in: context.body, context.node, isForPeer: context.isForPeer, to: &context.reply)
+    }
+
+    /// Translates a method's failure into an error response; `data` says which parameter, limit or state is meant.
+    ///
+    /// Another node gets the bare code of a failure that it can mend by asking elsewhere or again.
+    static func write(
+        _ failure: MethodFailure, id: JSONSlice?, in body: UnsafeRawBufferPointer, _ node: NodeCore, isForPeer: Bool,
+        to reply: inout ReplyBuffer
+    ) {
+        switch failure.code {
+        case .wrongOwner where isForPeer, .notReady where isForPeer, .staleEpoch where isForPeer:
+            return reply.append(decimal: Int64(failure.code.rawValue))
+        default: break
+        }
+        reply.appendErrorResponse(id: id, in: body, failure.code, node: node.nodeID) { reply in
             switch failure.detail {
             case .none:
                 break
@@ -198,6 +248,26 @@ extension UnsafeRawBufferPointer {
 }
 
 extension ReplyBuffer {
+    /// Answers a write that was carried out before, as it was answered then.
+    fileprivate mutating func append(_ known: OperationOutcome, id: JSONSlice?, in body: UnsafeRawBufferPointer) {
+        appendResponsePrefix(id: id, in: body)
+        switch known {
+        case .put(let version):
+            append("{\"stored\":true,\"cas\":\"")
+            append(decimal: version)
+            append("\"}")
+        case .counted(let value, let version, let wasCreated):
+            append("{\"found\":true,\"value\":")
+            append(decimal: value)
+            append(",\"cas\":\"")
+            append(decimal: version)
+            append(wasCreated ? "\",\"created\":true}" : "\"}")
+        case .removed: append("{\"deleted\":true}")
+        case .touched: append("{\"found\":true}")
+        }
+        appendResponseSuffix()
+    }
+
     /// Appends `,"path":"items[3].value"`.
     fileprivate mutating func appendPath(_ path: ParameterPath) {
         append(",\"path\":\"")

@@ -46,7 +46,7 @@ extension ReplyBuffer {
     }
 
     /// Calls `body` with each run of JSON text and the blocks behind it (none behind the last run).
-    private func eachPart(_ body: (Range<Int>, Splice?) -> Void) {
+    func eachPart(_ body: (Range<Int>, Splice?) -> Void) {
         var start = Self.headRoomBytes
         for splice in splices {
             body(start..<splice.offset, splice)

@@ -21,9 +21,9 @@ struct ReplyBuffer: ByteSink {
 
     /// A place in the reply to which `rollBack` returns.
     struct Mark {
-        fileprivate var writerIndex: Int
-        fileprivate var spliceCount: Int
-        fileprivate var textBytes: Int
+        fileprivate(set) var writerIndex: Int
+        fileprivate(set) var spliceCount: Int
+        fileprivate(set) var textBytes: Int
     }
 
     private(set) var bytes: ByteBuffer
@@ -75,18 +75,77 @@ struct ReplyBuffer: ByteSink {
     ) -> Bool {
         holdsCompressedValues = true
         let count = Int(originalBytes)
-        let written = bytes.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { target in
+        // Deflate gives 258 bytes for two bits at best: no room is taken for a length that can't be true.
+        guard count <= 1032 * blocks.count else { return false }
+        var isWhole = false
+        bytes.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { target in
             do {
                 try inflater.inflateBlocks(
                     blocks, into: UnsafeMutableRawBufferPointer(rebasing: target[..<count]), crc: crc32)
+                isWhole = true
                 return count
             } catch {
                 return 0
             }
         }
-        textBytes &+= written
-        return written == count
+        if isWhole { textBytes &+= count }
+        return isWhole
     }
+
+    /// Appends what stands in `other` between two marks of it; its compressed values are inflated where this reply's client
+    /// does not accept gzip. Returns false, with nothing appended, when one of them is damaged.
+    mutating func append(
+        _ other: borrowing ReplyBuffer, from start: Mark, to end: Mark, with inflater: inout Inflater
+    ) -> Bool {
+        let before = mark
+        var isWhole = true
+        other.bytes.withVeryUnsafeBytes { storage in
+            func part(_ start: Int, _ end: Int) -> UnsafeRawBufferPointer {
+                UnsafeRawBufferPointer(rebasing: storage[start..<end])
+            }
+            var position = start.writerIndex
+            for splice in other.splices[start.spliceCount..<end.spliceCount] where isWhole {
+                append(bytes: part(position, splice.offset))
+                position = splice.offset + splice.storedBytes
+                isWhole = append(
+                    splicing: part(splice.offset, position), originalBytes: splice.originalBytes, crc32: splice.crc32,
+                    with: &inflater)
+            }
+            append(bytes: part(position, end.writerIndex))
+        }
+        if !isWhole { rollBack(to: before) }
+        return isWhole
+    }
+
+    /// Appends a compressed value in the form that the client accepts; false when it is damaged.
+    mutating func append(
+        splicing blocks: UnsafeRawBufferPointer, originalBytes: UInt32, crc32: UInt32, with inflater: inout Inflater
+    ) -> Bool {
+        guard acceptsGzip else {
+            return append(inflating: blocks, originalBytes: originalBytes, crc32: crc32, with: &inflater)
+        }
+        append(blocks: blocks, originalBytes: originalBytes, crc32: crc32)
+        return true
+    }
+
+    /// Appends all of `other`, which keeps its values compressed; only for a reply that takes them so.
+    mutating func append(whole other: borrowing ReplyBuffer) {
+        precondition(acceptsGzip, "values would have to be inflated")
+        other.bytes.withVeryUnsafeBytes { storage in
+            var position = Self.headRoomBytes
+            for splice in other.splices {
+                append(bytes: UnsafeRawBufferPointer(rebasing: storage[position..<splice.offset]))
+                position = splice.offset + splice.storedBytes
+                append(
+                    blocks: UnsafeRawBufferPointer(rebasing: storage[splice.offset..<position]),
+                    originalBytes: splice.originalBytes, crc32: splice.crc32)
+            }
+            append(bytes: UnsafeRawBufferPointer(rebasing: storage[position..<other.bytes.writerIndex]))
+        }
+    }
+
+    /// The beginning of the reply.
+    var start: Mark { Mark(writerIndex: Self.headRoomBytes, spliceCount: 0, textBytes: 0) }
 
     var mark: Mark {
         Mark(writerIndex: bytes.writerIndex, spliceCount: splices.count, textBytes: textBytes)

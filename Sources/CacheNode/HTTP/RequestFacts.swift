@@ -9,10 +9,16 @@ struct RequestFacts: Sendable, Equatable {
         /// `/`: JSON-RPC by POST.
         case root
         case healthz, readyz, metrics, openRPC
+        /// Calls of other nodes.
+        case peer
         case unknown
     }
 
-    enum ContentCoding: Sendable { case identity, gzip, unsupported }
+    enum ContentCoding: Sendable {
+        case identity, gzip, unsupported
+        /// Another node's text with compressed values beside it (PeerText).
+        case holes
+    }
 
     var method: Method
     var target: Target
@@ -126,6 +132,7 @@ struct RequestFacts: Sendable, Equatable {
         switch path.count {
         case 4 where path.equals("/rpc"): return .rpc
         case 1 where path.equals("/"): return .root
+        case 5 where path.equals("/peer"): return .peer
         case 7 where path.equals("/readyz"): return .readyz
         case 8 where path.equals("/healthz"): return .healthz
         case 8 where path.equals("/metrics"): return .metrics
@@ -142,6 +149,7 @@ struct RequestFacts: Sendable, Equatable {
 
     private static func contentCoding(_ value: UnsafeRawBufferPointer) -> ContentCoding {
         if value.matches("gzip") || value.matches("x-gzip") { return .gzip }
+        if value.matches(PeerText.contentCoding) { return .holes }
         return value.isEmpty || value.matches("identity") ? .identity : .unsupported
     }
 

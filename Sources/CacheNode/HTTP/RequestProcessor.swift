@@ -29,6 +29,16 @@ struct ProcessedResponse: Sendable {
     var method: Int?
 }
 
+/// What became of a request.
+enum RequestOutcome {
+    case answered(ProcessedResponse)
+    /// Nothing has been done: it must run on a worker.
+    case needsWorker(WorkerJob)
+    /// Other nodes have to do with it. Calling the function starts the wait; its argument is called once, with the
+    /// response, at once or later, on the same event loop.
+    case pending((@escaping (ProcessedResponse) -> Void) -> Void)
+}
+
 /// Answers requests; stateless but for the thread's tools.
 struct RequestProcessor {
     let node: NodeCore
@@ -43,64 +53,93 @@ struct RequestProcessor {
             || request.facts.target == .metrics
     }
 
-    /// Answers `request` into `buffer`, whose content is dropped; nil, with nothing done, when `onEventLoop` and the
-    /// request must run on a worker.
+    /// Answers `request` into `buffer`, whose content is dropped. `onEventLoop`: only what does not hold the loop up.
     func respond(
-        to request: borrowing CompleteRequest, thread: ThreadState, buffer: ByteBuffer, onEventLoop: Bool
-    ) -> ProcessedResponse? {
-        if onEventLoop && needsWorker(request) { return nil }
+        to request: CompleteRequest, thread: ThreadState, buffer: ByteBuffer, onEventLoop: Bool
+    ) -> RequestOutcome {
+        if onEventLoop && needsWorker(request) { return .needsWorker(.short) }
         let started = thread.lastNanoseconds
         var facts = request.facts
         if node.isDraining { facts.keepsAlive = false }
-        guard let response = dispatch(facts, request.body, thread, buffer, onEventLoop) else { return nil }
+        switch dispatch(facts, request.body, thread, buffer, onEventLoop) {
+        case .needsWorker(let job): return .needsWorker(job)
+        case .answered(let response):
+            account(request, response, since: started, thread)
+            return .answered(response)
+        case .pending(let start):
+            thread.trim()
+            return .pending { deliver in
+                start { response in
+                    self.account(request, response, since: started, thread)
+                    deliver(response)
+                }
+            }
+        }
+    }
+
+    /// Counts and logs an answered request.
+    private func account(
+        _ request: borrowing CompleteRequest, _ response: ProcessedResponse, since started: Int64, _ thread: ThreadState
+    ) {
         thread.readClock()
         let elapsed = thread.lastNanoseconds - started
+        thread.trim()
+        guard request.facts.target != .peer else { return }
         thread.counters.messages.add()
         thread.counters.durations.record(nanoseconds: elapsed)
         node.accessLog.record(request, response, nanoseconds: elapsed)
-        thread.trim()
-        return response
     }
 
     private func dispatch(
         _ facts: RequestFacts, _ body: ByteBuffer, _ thread: ThreadState, _ buffer: ByteBuffer, _ onEventLoop: Bool
-    ) -> ProcessedResponse? {
+    ) -> RequestOutcome {
         switch facts.target {
+        case .peer:
+            guard facts.method == .post else {
+                return .answered(
+                    refusal(
+                        .methodNotAllowed, .invalidRequest, "for other nodes", facts, thread, allow: "POST"))
+            }
+            return answerPeer(facts, body, thread, buffer)
         case .rpc, .root:
             guard facts.method == .post else {
-                return refusal(
-                    .methodNotAllowed, .invalidRequest, "POST a JSON-RPC message", facts, thread, allow: "POST")
+                return .answered(
+                    refusal(
+                        .methodNotAllowed, .invalidRequest, "POST a JSON-RPC message", facts, thread, allow: "POST"))
             }
             return answerRPC(facts, body, thread, buffer, onEventLoop)
         case .healthz, .readyz, .metrics, .openRPC:
             guard facts.method == .get || facts.method == .head else {
-                return refusal(
-                    .methodNotAllowed, .invalidRequest, "GET or HEAD only", facts, thread, allow: "GET, HEAD")
+                return .answered(
+                    refusal(
+                        .methodNotAllowed, .invalidRequest, "GET or HEAD only", facts, thread, allow: "GET, HEAD"))
             }
-            return plain(facts, thread)
+            return .answered(plain(facts, thread))
         case .unknown:
-            return refusal(.notFound, .invalidRequest, "no such path", facts, thread)
+            return .answered(refusal(.notFound, .invalidRequest, "no such path", facts, thread))
         }
     }
 
     private func answerRPC(
         _ facts: RequestFacts, _ body: ByteBuffer, _ thread: ThreadState, _ buffer: ByteBuffer, _ onEventLoop: Bool
-    ) -> ProcessedResponse? {
+    ) -> RequestOutcome {
         guard facts.hasJSONContent else {
-            return refusal(
-                .unsupportedMediaType, .invalidRequest, "Content-Type must be application/json", facts, thread)
+            return .answered(
+                refusal(
+                    .unsupportedMediaType, .invalidRequest, "Content-Type must be application/json", facts, thread))
         }
         switch facts.contentCoding {
         case .identity:
-            return body.withUnsafeReadableBytes { runRPC($0, facts, thread, buffer, onEventLoop) }
-        case .unsupported:
-            return refusal(
-                .unsupportedMediaType, .invalidRequest, "Content-Encoding must be gzip or identity", facts, thread)
+            return body.withUnsafeReadableBytes { runRPC($0, body, facts, thread, buffer, onEventLoop) }
+        case .unsupported, .holes:
+            return .answered(
+                refusal(
+                    .unsupportedMediaType, .invalidRequest, "Content-Encoding must be gzip or identity", facts, thread))
         case .gzip:
             // A first guess at what it inflates to, so that many at once can't all be let in.
             let guess = min(node.limits.maxBodyBytes, 4 * body.readableBytes)
             guard node.budget.reserve(bytes: guess) else {
-                return refusal(.unavailable, .busy, "too many bytes in flight", facts, thread)
+                return .answered(refusal(.unavailable, .busy, "too many bytes in flight", facts, thread))
             }
             defer { node.budget.release(bytes: guess) }
             do {
@@ -110,27 +149,45 @@ struct RequestProcessor {
                 let rest = max(inflated.count - guess, 0)
                 node.budget.add(bytes: rest)
                 defer { node.budget.release(bytes: rest) }
-                return inflated.withBytes { runRPC($0, facts, thread, buffer, onEventLoop) }
+                return inflated.withBytes { runRPC($0, nil, facts, thread, buffer, onEventLoop) }
             } catch CompressionError.tooLarge {
-                return refusal(
-                    .contentTooLarge, .requestTooLarge, "the inflated body is too large", facts, thread,
-                    limit: node.limits.maxBodyBytes)
+                return .answered(
+                    refusal(
+                        .contentTooLarge, .requestTooLarge, "the inflated body is too large", facts, thread,
+                        limit: node.limits.maxBodyBytes))
             } catch {
-                return refusal(.badRequest, .parseError, "the body is not valid gzip", facts, thread)
+                return .answered(refusal(.badRequest, .parseError, "the body is not valid gzip", facts, thread))
             }
         }
     }
 
+    /// `source`: the buffer that `body` is the content of, where there is one.
     private func runRPC(
-        _ body: UnsafeRawBufferPointer, _ facts: RequestFacts, _ thread: ThreadState, _ buffer: ByteBuffer,
-        _ onEventLoop: Bool
-    ) -> ProcessedResponse? {
+        _ body: UnsafeRawBufferPointer, _ source: ByteBuffer?, _ facts: RequestFacts, _ thread: ThreadState,
+        _ buffer: ByteBuffer, _ onEventLoop: Bool
+    ) -> RequestOutcome {
         let message = parseMessage(body)
-        if onEventLoop && node.executor.needsWorker(message, in: body) { return nil }
+        if onEventLoop, let job = node.executor.needsWorker(message, in: body) { return .needsWorker(job) }
         var context = CallContext(
             node: node, thread: thread, body: body, now: thread.lastMilliseconds,
             reply: ReplyBuffer(bytes: buffer, acceptsGzip: facts.acceptsGzip))
+        context.bodyBuffer = source
         let outcome = node.executor.run(message, &context)
+        guard let pending = context.pending else { return .answered(respond(context.reply, outcome, facts, thread)) }
+        context.startReplication()
+        let reply = context.reply
+        return .pending { deliver in
+            pending.onFinish = { pending, reply in
+                deliver(self.respond(reply, pending.outcome, facts, thread))
+            }
+            pending.seal(reply, outcome)
+        }
+    }
+
+    /// Makes a response of a complete reply.
+    private func respond(
+        _ reply: consuming ReplyBuffer, _ outcome: MessageOutcome, _ facts: RequestFacts, _ thread: ThreadState
+    ) -> ProcessedResponse {
         var head = ResponseHead()
         head.keepsAlive = facts.keepsAlive
         head.isHTTP10 = facts.isHTTP10
@@ -139,8 +196,8 @@ struct RequestProcessor {
         case .silent: head.status = .noContent
         case .notJSON: head.status = .badRequest
         }
-        if !context.reply.splices.isEmpty { thread.counters.splicedReplies.add() }
-        let bytes = context.reply.finish(&head, thread.heads, now: thread.lastMilliseconds)
+        if !reply.splices.isEmpty { thread.counters.splicedReplies.add() }
+        let bytes = reply.finish(&head, thread.heads, now: thread.lastMilliseconds)
         return ProcessedResponse(
             bytes: bytes, status: head.status, keepsAlive: head.keepsAlive, sequence: outcome.sequence,
             calls: outcome.calls, failures: outcome.failures, firstErrorCode: outcome.firstErrorCode,

@@ -70,6 +70,8 @@ struct ResponseHead {
     /// The request was HTTP/1.0, where staying open must be said.
     var isHTTP10 = false
     var isGzip = false
+    /// A peer's reply with compressed values beside the text (PeerText).
+    var isHoled = false
     var variesByEncoding = false
 }
 
@@ -126,6 +128,11 @@ final class ResponseHeads {
             text.append(head.content.type)
             text.append("\r\n")
         }
+        if head.isHoled {
+            text.append("Content-Encoding: ")
+            text.append(PeerText.contentCoding)
+            text.append("\r\n")
+        }
         if head.isGzip { text.append("Content-Encoding: gzip\r\n") }
         if head.variesByEncoding { text.append("Vary: Accept-Encoding\r\n") }
         if let allow = head.allow {
@@ -178,6 +185,6 @@ extension ResponseHead {
     /// The head of nearly every reply.
     fileprivate var isUsual: Bool {
         guard case .ok = status, case .json = content else { return false }
-        return keepsAlive && !isHTTP10 && !isGzip && !variesByEncoding && allow == nil
+        return keepsAlive && !isHTTP10 && !isGzip && !isHoled && !variesByEncoding && allow == nil
     }
 }

@@ -66,6 +66,55 @@ extension NodeEvent {
             .init(
                 .info, "Settings reloaded", "SIGHUP was answered.",
                 [.text("logLevel", "the level in force from now on").optional])
+        case .clusterView:
+            .init(
+                .info, "View installed", "The cluster has a new membership; keys are routed by it from now on.",
+                [
+                    .int("epoch", "number of the view"), .text("coordinator", "id of the oldest member"),
+                    .text("members", "ids, oldest first, separated by commas"),
+                    .text("joining", "ids of those that own no keys yet"),
+                ])
+        case .clusterServing:
+            .init(
+                .info, "Serving", "The node owns its share of the keys from now on.",
+                [.int("epoch", "number of the view")])
+        case .clusterExpelled:
+            .init(
+                .warning, "Expelled", "The cluster went on without this node, which joins it again.",
+                [.int("epoch", "number of the view it was in")])
+        case .clusterLeft:
+            .init(.info, "Left the cluster", "The node owns no keys until it is connected again.")
+        case .memberAlive: .init(.info, "Member alive", "A node is heard, again or for the first time.", Self.member)
+        case .memberSuspect:
+            .init(
+                .info, "Member suspect", "A member was not heard for half of failure_ms; others are asked.", Self.member
+            )
+        case .memberDead:
+            .init(.warning, "Member dead", "A member was not heard for failure_ms, or its host refuses.", Self.member)
+        case .memberLeft: .init(.info, "Member left", "A member went on purpose.", Self.member)
+        case .memberRefused:
+            .init(
+                .warning, "Node refused", "A node does not fit into this cluster.",
+                [
+                    .text("member", "its id"), .text("address", "host:port"), .text("reason", "why"),
+                ])
+        case .handoffFinished:
+            .init(
+                .info, "Hand-off finished", "Every key held here is with all nodes that have to hold it.",
+                [
+                    .int("epoch", "number of the view"), .int("records", "entries and removals sent"),
+                    .int("bytes", "sent"), Self.duration,
+                ])
+        case .topologyUnreachable:
+            .init(
+                .warning, "Topology store unreachable", "etcd does not answer; the last view stays in force.",
+                [.text("reason", "why")])
+        case .topologyDropped:
+            .init(
+                .warning, "Topology record dropped", "Something in etcd, or an answer of it, could not be used.",
+                [.text("reason", "what, and why")])
+        case .topologyReached:
+            .init(.info, "Topology store reached", "etcd answers again.")
         case .journalRecovered:
             .init(
                 .info, "Journal recovered", "What the journal held is in memory again.",
@@ -187,6 +236,9 @@ extension NodeEvent {
     }
 
     private static let file = LogField.text("file", "name in the journal's directory")
+    private static let member: [LogField] = [
+        .text("member", "its id"), .text("address", "host:port"), .int("incarnation", "rises with each run"),
+    ]
     private static let duration = LogField.int("durationMs", "it took")
     /// What a line about a request says about it.
     private static let subject: [LogField] = [

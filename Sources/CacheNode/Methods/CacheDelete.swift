@@ -17,7 +17,8 @@ enum CacheDelete {
             .optional("ifMatch", CacheGet.casSchema, "Deletes only when the entry has this cas."),
         ],
         resultSchema: resultSchema,
-        isWrite: true
+        isWrite: true,
+        placement: .owner
     ) { context, arguments throws(MethodFailure) in
         guard let keyValue = arguments[0] else { throw MethodFailure(.invalidParams) }
         var match: UInt64?
@@ -32,7 +33,8 @@ enum CacheDelete {
             .required("keys", #"{"type":"array","items":{"type":"string","minLength":1}}"#, "The keys.")
         ],
         resultSchema: #"{"type":"object","required":["items"],"properties":{"items":{"type":"array"}}}"#,
-        isWrite: true
+        isWrite: true,
+        placement: .ownersOfKeys
     ) { context, arguments throws(MethodFailure) in
         guard let keys = arguments[0] else { throw MethodFailure(.invalidParams) }
         try context.eachKey(of: keys) { key, context throws(MethodFailure) in
@@ -45,7 +47,8 @@ enum CacheDelete {
         summary: "Removes every key.",
         resultSchema: #"{"type":"object","required":["removed"],"properties":{"removed":{"type":"integer"}}}"#,
         isWrite: true,
-        runsOffLoop: true
+        runsOffLoop: true,
+        placement: .everyNode(sum: "removed")
     ) { context, _ throws(MethodFailure) in
         let (removed, sequence) = try context.node.storage.flush()
         context.wrote(sequence: sequence)
@@ -59,6 +62,15 @@ enum CacheDelete {
     ) throws(MethodFailure) {
         let report = try context.node.storage.remove(key, ifVersion: ifVersion, now: context.now)
         context.wrote(sequence: report.sequence)
+        switch report.outcome {
+        case .removed:
+            context.node.operations.record(context.operation, .removed)
+            context.changed(.removed, key, version: report.version, expiresAt: .max)
+        case .notFound:
+            // What was evicted here may still be with a replica.
+            context.changed(.removed, key, version: report.version, expiresAt: .max)
+        case .versionMismatch: break
+        }
         switch report.outcome {
         case .removed:
             context.reply.append("{\"deleted\":true}")

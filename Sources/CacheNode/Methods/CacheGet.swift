@@ -2,6 +2,7 @@
 
 import CacheStore
 import JSONRPC
+import Membership
 
 /// Which members of an entry a reader asks for.
 struct EntryFields: OptionSet {
@@ -42,15 +43,36 @@ enum CacheGet {
             .optional("fields", fieldsSchema, "What to return of the entry; value and cas when absent."),
             .optional("ifNoneMatch", casSchema, "Leaves the value out (notModified) when the entry has this cas."),
         ],
-        resultSchema: resultSchema
+        resultSchema: resultSchema,
+        placement: .owner,
+        isAnsweredByCopies: true
     ) { context, arguments throws(MethodFailure) in
         guard let keyValue = arguments[0] else { throw MethodFailure(.invalidParams) }
-        var fields = EntryFields.usual
-        if let list = arguments[1] { fields = try parseFields(list, &context) }
-        var known: UInt64?
-        if let version = arguments[2] { known = try context.version(version, ParameterPath("ifNoneMatch")) }
+        let request = try request(arguments, &context)
         let key = try context.key(keyValue, ParameterPath("key"))
-        try answer(key, fields, unless: known, &context)
+        if try !answer(key, request, from: .storage, &context) { context.reply.append("{\"found\":false}") }
+    }
+
+    /// What of an entry is asked for.
+    struct Request {
+        var fields = EntryFields.usual
+        /// The version the client has already.
+        var known: UInt64?
+    }
+
+    /// Where an entry is looked for.
+    enum Place {
+        case storage
+        case copies(of: MemberID)
+    }
+
+    static func request(
+        _ arguments: borrowing BoundParameters, _ context: inout CallContext
+    ) throws(MethodFailure) -> Request {
+        var request = Request()
+        if let list = arguments[1] { request.fields = try parseFields(list, &context) }
+        if let version = arguments[2] { request.known = try context.version(version, ParameterPath("ifNoneMatch")) }
+        return request
     }
 
     static let many = RPCMethod(
@@ -60,13 +82,14 @@ enum CacheGet {
             .required("keys", #"{"type":"array","items":{"type":"string","minLength":1}}"#, "The keys."),
             .optional("fields", fieldsSchema, "What to return of each entry; value and cas when absent."),
         ],
-        resultSchema: #"{"type":"object","required":["items"],"properties":{"items":{"type":"array"}}}"#
+        resultSchema: #"{"type":"object","required":["items"],"properties":{"items":{"type":"array"}}}"#,
+        placement: .ownersOfKeys
     ) { context, arguments throws(MethodFailure) in
         guard let keys = arguments[0] else { throw MethodFailure(.invalidParams) }
-        var fields = EntryFields.usual
-        if let list = arguments[1] { fields = try parseFields(list, &context) }
+        var request = Request()
+        if let list = arguments[1] { request.fields = try parseFields(list, &context) }
         try context.eachKey(of: keys) { key, context throws(MethodFailure) in
-            try answer(key, fields, unless: nil, &context)
+            if try !answer(key, request, from: .storage, &context) { context.reply.append("{\"found\":false}") }
         }
     }
 
@@ -86,18 +109,20 @@ enum CacheGet {
         return fields
     }
 
-    /// Writes the result object for one key.
+    /// Writes the result object for one key; false, with nothing written, when there is no entry.
     ///
     /// Plain values and blocks for a gzip client are copied into the reply under the shard's lock; blocks that must be
     /// inflated are copied out first and inflated after it.
-    private static func answer(
-        _ key: CacheKey, _ fields: EntryFields, unless known: UInt64?, _ context: inout CallContext
-    ) throws(MethodFailure) {
+    @inline(__always)
+    static func answer(
+        _ key: CacheKey, _ request: Request, from place: Place, _ context: inout CallContext
+    ) throws(MethodFailure) -> Bool {
+        let (fields, known) = (request.fields, request.known)
         try context.checkReplySize()
         let mark = context.reply.mark
         let thread = context.thread
         thread.blocks.clear(minimumCapacity: 0)
-        let facts = context.node.storage.read(key, now: context.now) { entry in
+        func copy(_ entry: borrowing Entry) {
             context.reply.append("{\"found\":true")
             guard entry.version != known, fields.contains(.value) else { return }
             context.reply.append(",\"value\":")
@@ -112,15 +137,17 @@ enum CacheGet {
                 }
             }
         }
-        guard let facts else {
-            context.reply.append("{\"found\":false}")
-            return
+        let found: EntryFacts?
+        switch place {
+        case .storage: found = context.node.storage.read(key, now: context.now, copy)
+        case .copies(let owner): found = context.node.near.read(key, owner: owner, now: context.now, copy)
         }
+        guard let facts = found else { return false }
         if facts.version == known {
             context.reply.append(",\"notModified\":true,\"cas\":\"")
             context.reply.append(decimal: facts.version)
             context.reply.append("\"}")
-            return
+            return true
         }
         if thread.blocks.readableBytes > 0, case .deflated(let originalBytes, let crc32) = facts.form {
             let inflated = thread.blocks.withUnsafeReadableBytes { blocks in
@@ -132,11 +159,16 @@ enum CacheGet {
                 throw MethodFailure(.internalError, .reason("the stored value is damaged"))
             }
         }
-        write(facts, fields, &context)
+        var owner: String?
+        if case .copies(let id) = place { owner = id.text }
+        write(facts, fields, owner: owner, &context)
+        return true
     }
 
     /// Writes the members after the value, and closes the object.
-    private static func write(_ facts: EntryFacts, _ fields: EntryFields, _ context: inout CallContext) {
+    private static func write(
+        _ facts: EntryFacts, _ fields: EntryFields, owner: String?, _ context: inout CallContext
+    ) {
         if fields.contains(.cas) {
             context.reply.append(",\"cas\":\"")
             context.reply.append(decimal: facts.version)
@@ -168,7 +200,7 @@ enum CacheGet {
         }
         if fields.contains(.owner) {
             context.reply.append(",\"owner\":")
-            context.reply.appendJSONString(context.node.nodeID)
+            context.reply.appendJSONString(owner ?? context.node.nodeID)
         }
         context.reply.append("}")
     }

@@ -17,7 +17,8 @@ enum CacheIncr {
             {"type":"object","required":["found"],"properties":{"found":{"type":"boolean"},\
             "value":{"type":"integer"},"cas":{"type":"string"},"created":{"const":true}}}
             """,
-        isWrite: true
+        isWrite: true,
+        placement: .owner
     ) { context, arguments throws(MethodFailure) in
         guard let keyValue = arguments[0] else { throw MethodFailure(.invalidParams) }
         var delta: Int64 = 1
@@ -34,6 +35,13 @@ enum CacheIncr {
         case .missing:
             context.reply.append("{\"found\":false}")
         case .counted(let value, let wasCreated):
+            context.node.operations.record(
+                context.operation, .counted(value, version: report.version, wasCreated: wasCreated))
+            Counters.withText(of: value) { text in
+                context.changed(
+                    .counted(wasCreated: wasCreated), key, version: report.version, expiresAt: report.expiresAt,
+                    value: (text, .plain))
+            }
             context.reply.append("{\"found\":true,\"value\":")
             context.reply.append(decimal: value)
             context.reply.append(",\"cas\":\"")

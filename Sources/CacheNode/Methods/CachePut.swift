@@ -2,6 +2,7 @@
 
 import CacheStore
 import Compression
+import HashRing
 import JSONRPC
 
 /// A checked `cache.put`, ready to be applied.
@@ -31,6 +32,17 @@ extension [UInt8] {
     }
 }
 
+extension CallContext {
+    /// Notes a put that stored.
+    fileprivate mutating func stored(
+        _ key: CacheKey, _ report: WriteReport, _ value: (bytes: UnsafeRawBufferPointer, form: StoredForm)
+    ) {
+        guard case .stored = report.outcome else { return }
+        node.operations.record(operation, .put(version: report.version))
+        changed(.put, key, version: report.version, expiresAt: report.expiresAt, value: value)
+    }
+}
+
 enum CachePut {
     private static let parameters: [ParameterSpecification] = [
         .required("key", CacheGet.keySchema, "The key."),
@@ -54,7 +66,8 @@ enum CachePut {
             {"type":"object","required":["stored"],"properties":{"stored":{"type":"boolean"},\
             "cas":{"type":"string"},"reason":{"enum":["exists","notFound","casMismatch"]}}}
             """,
-        isWrite: true
+        isWrite: true,
+        placement: .owner
     ) { context, arguments throws(MethodFailure) in
         let put = try check(arguments, ParameterPath("key"), ParameterPath("value"), &context)
         let report = try store(put, &context)
@@ -67,7 +80,8 @@ enum CachePut {
         summary: "Stores many values, each as cache.put does; all are checked before the first is stored.",
         parameters: [.required("items", itemSchema, "What to store; each item has the parameters of cache.put.")],
         resultSchema: #"{"type":"object","required":["items"],"properties":{"items":{"type":"array"}}}"#,
-        isWrite: true
+        isWrite: true,
+        placement: .ownersOfItems
     ) { context, arguments throws(MethodFailure) in
         guard let items = arguments[0] else { throw MethodFailure(.invalidParams) }
         try context.checkedCount(of: items, ParameterPath("items"))
@@ -165,15 +179,32 @@ enum CachePut {
             let form = StoredForm.deflated(originalBytes: UInt32(text.count), crc32: crc32(text))
             thread.counters.compressed(fromBytes: text.count, toBytes: thread.deflated.count)
             report = try thread.deflated.withBytes { blocks throws(MethodFailure) in
-                try storage.put(
+                let report = try storage.put(
                     put.key, blocks, form: form, expiry: put.expiry, condition: put.condition, now: now)
+                context.stored(put.key, report, (blocks, form))
+                return report
             }
         } else {
             report = try storage.put(
                 put.key, text, form: .plain, expiry: put.expiry, condition: put.condition, now: now)
+            context.stored(put.key, report, (text, .plain))
         }
         context.wrote(sequence: report.sequence)
         return report
+    }
+
+    /// Checks a list of items and finds where each belongs in the cluster.
+    static func places(of items: JSONValue, _ context: inout CallContext) throws(MethodFailure) -> [Gathering.Item] {
+        try context.checkedCount(of: items, ParameterPath("items"))
+        var places: [UInt64] = []
+        try eachItem(of: items, &context) { put, _ in places.append(RingHash.hash(put.key.bytes)) }
+        var found: [Gathering.Item] = []
+        found.reserveCapacity(places.count)
+        var cursor = JSONArrayCursor(context.body, items.slice)
+        while let item = cursor.next(), found.count < places.count {
+            found.append(Gathering.Item(text: item.slice, position: places[found.count]))
+        }
+        return found
     }
 
     /// Writes the result object of one put.

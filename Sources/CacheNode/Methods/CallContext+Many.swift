@@ -41,10 +41,10 @@ extension CallContext {
 
     /// Throws -32010 once the reply holds as much as one may: many calls can ask for more than the node could ever send.
     func checkReplySize() throws(MethodFailure) {
-        guard reply.textBytes <= limits.maxReplyBytes else {
+        guard reply.textBytes - replyStart <= limits.maxReplyBytes else {
             throw MethodFailure(
                 .batchTooLarge,
-                .limit(ParameterPath("reply"), limit: limits.maxReplyBytes, actual: reply.textBytes))
+                .limit(ParameterPath("reply"), limit: limits.maxReplyBytes, actual: reply.textBytes - replyStart))
         }
     }
 }

@@ -2,7 +2,10 @@
 
 import CacheStore
 import Compression
+import HashRing
 import JSONRPC
+import Membership
+import NIOCore
 
 /// The request being answered, the reply being written, and the thread's own tools.
 struct CallContext {
@@ -16,6 +19,26 @@ struct CallContext {
     var reply: ReplyBuffer
     /// The newest journal sequence that this message's writes were given; the reply waits for it. Zero when none.
     var sequence: UInt64 = 0
+    /// The message is a batch.
+    var isBatch = false
+    /// Who asks.
+    var origin = CallOrigin.client
+    /// The number another node gave the call, if it is a write; else 0.
+    var operation: UInt64 = 0
+    /// The buffer that `body` is the content of, where there is one.
+    var bodyBuffer: ByteBuffer?
+    /// The body with its holes, when another node sent it.
+    var source: PeerText?
+    /// Made when other nodes have to do with the message.
+    var pending: PendingMessage?
+    /// Of the call being answered; nil for a notification.
+    var callID: JSONSlice?
+    /// Where the reply to the call begins, when other nodes' calls are in front of it.
+    var replyStart = 0
+    /// What the call has changed.
+    var records: [ReplicationRecord] = []
+    /// What the message's calls have changed and other holders are to have before it is answered.
+    var outgoing: [ReplicationRecord] = []
 
     var limits: RequestLimits { node.limits }
 
@@ -23,6 +46,13 @@ struct CallContext {
     mutating func wrote(sequence: UInt64) {
         self.sequence = max(self.sequence, sequence)
     }
+}
+
+/// Who sent a call.
+enum CallOrigin {
+    case client
+    /// Another node of the cluster, or this one on its behalf.
+    case peer(HolderStanding)
 }
 
 /// A decoded key and its hash.
@@ -74,6 +104,35 @@ extension CallContext {
         }
         return CacheKey(bytes: bytes, hash: node.storage.hash(bytes))
     }
+
+    /// The stored form of a value that another node sent compressed; nil for one that is text.
+    func hole(of value: JSONValue) -> PeerText.Hole? {
+        guard value.kind == .null, let source, !source.holes.isEmpty else { return nil }
+        return source.hole(at: value.slice)
+    }
+
+    /// Notes a change of the entry under `key`, to be sent to the key's other holders.
+    mutating func changed(
+        _ kind: ReplicatedKind, _ key: CacheKey, version: UInt64, expiresAt: Int64,
+        value: (bytes: UnsafeRawBufferPointer, form: StoredForm)? = nil
+    ) {
+        if node.copyHolders.changed(key.bytes) { node.cluster.tellCopyHolders() }
+        // By the routing as of now, after the change: a node that has begun to join meanwhile, or owns the key by now, must
+        // have it.
+        let table = thread.routing
+        guard !table.servesAlone else { return }
+        let position = RingHash.hash(key.bytes)
+        guard table.hasCopies || !table.isOwner(at: position) else { return }
+        records.append(
+            ReplicationRecord(
+                text: ReplicationCodec.record(
+                    kind, key: key.bytes, version: version, wallExpiry: node.storage.wall(expiresAt),
+                    operation: operation, value: value),
+                position: position))
+    }
+
+    /// How this node stands to another one that offers copies or asks for something.
+    func standing(of id: MemberID) -> HolderStanding { node.cluster.standing(of: id, in: thread.routing) }
 
     /// Decodes a version given as a decimal string.
     func version(_ value: JSONValue, _ path: ParameterPath) throws(MethodFailure) -> UInt64 {

@@ -14,12 +14,29 @@ struct MethodTable: Sendable {
         CachePut.many,
         CacheDelete.many,
         CacheDelete.flush,
+        CacheInvalidate.one,
         NodeStats.stats,
         NodeStats.health,
         NodeStats.config,
         NodeReconstruct.one,
+        ClusterStatus.members,
+        ClusterStatus.status,
+        ClusterStatus.ring,
+        ClusterStatus.owner,
+        ClusterChange.connect,
+        ClusterChange.remove,
+        ClusterChange.leave,
         RPCDiscover.one,
     ]
+
+    /// What nodes ask of each other, behind the methods of clients: a method has one number in both tables.
+    static let forPeers: [RPCMethod] =
+        all + [
+            PeerReplicate.one, PeerOffer.one, PeerFlush.one, PeerTell.one, PeerTell.clock, PeerFetch.one,
+            PeerFetch.changed,
+            PeerFetch.lease,
+            ClusterChange.leaving,
+        ]
 
     private let methods: [RPCMethod]
 

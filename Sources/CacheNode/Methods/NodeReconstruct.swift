@@ -1,5 +1,6 @@
 // node.reconstruct: reads the journal again on the fly, as the reconstruct.py script asks.
 
+import HashRing
 import JSONRPC
 
 enum NodeReconstruct {
@@ -10,10 +11,12 @@ enum NodeReconstruct {
             {"type":"object","required":["records","keys","droppedBytes"],"properties":{\
             "records":{"type":"integer"},"keys":{"type":"integer"},"droppedBytes":{"type":"integer"}}}
             """,
-        runsOffLoop: true
+        runsOffLoop: true, isLong: true
     ) { context, _ throws(MethodFailure) in
         let started = NodeClock.monotonicMilliseconds()
-        let report = try context.node.storage.reread()
+        let table = context.thread.routing
+        let report = try context.node.storage.reread { table.servesAlone || table.isHolder(at: RingHash.hash($0)) }
+        if !table.servesAlone { context.node.cluster.missedReplica() }
         context.node.log.emit(
             .nodeReconstructed,
             [

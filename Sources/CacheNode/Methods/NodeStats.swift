@@ -41,6 +41,12 @@ enum NodeStats {
                 "journal: \(damaged) damaged places were found at start; what they may have changed is not served")
         }
         if node.storage.journal?.isCongested == true { problems.append("journal: the disk does not keep up") }
+        let table = context.thread.routing
+        if !node.cluster.isServing {
+            problems.append("cluster: this node owns no keys now")
+        } else if table.availableReplicas < table.replicas {
+            problems.append("cluster: keys have \(table.availableReplicas) of \(table.replicas) replicas")
+        }
         var writer = ObjectWriter(sink: context.reply)
         writer.open()
         writer.string("status", node.isDraining ? "draining" : problems.isEmpty ? "ok" : "degraded")
@@ -98,6 +104,9 @@ struct ObjectWriter<Sink: ByteSink> {
         sink.append("}")
         needsComma = true
     }
+
+    /// Something was appended to `sink` directly.
+    mutating func needsCommaNext() { needsComma = true }
 
     mutating func openMember(_ name: String) {
         self.name(name)

@@ -24,6 +24,20 @@ struct ParameterSpecification: Sendable {
     }
 }
 
+/// Which nodes of a cluster a method concerns.
+enum MethodPlacement: Sendable {
+    /// Whoever is asked answers.
+    case anyNode
+    /// The owner of the key, the first parameter.
+    case owner
+    /// The owners of the keys that the first parameter lists.
+    case ownersOfKeys
+    /// The owners of the keys of the items that the first parameter lists.
+    case ownersOfItems
+    /// All nodes; the integer member of their results that is named is added up.
+    case everyNode(sum: StaticString)
+}
+
 /// A JSON-RPC method: one file and one line in `MethodTable` each.
 ///
 /// A class, so that looking one up costs a reference, not a copy of its tables.
@@ -41,11 +55,20 @@ final class RPCMethod: Sendable {
     let isWrite: Bool
     /// True for a method that may take longer than an event loop can wait (milliseconds): it runs on a worker thread.
     let runsOffLoop: Bool
+    /// True for one that may take seconds.
+    let isLong: Bool
+    /// True for a method that answers by a slot of the pending message instead of writing its result.
+    let answersLater: Bool
+    let placement: MethodPlacement
+    /// True for cache.get: a copy of another node's entry answers it as well.
+    let isAnsweredByCopies: Bool
     let body: Body
 
     init(
         name: StaticString, summary: StaticString, parameters: [ParameterSpecification] = [],
-        resultSchema: StaticString, isWrite: Bool = false, runsOffLoop: Bool = false, body: @escaping Body
+        resultSchema: StaticString, isWrite: Bool = false, runsOffLoop: Bool = false, isLong: Bool = false,
+        answersLater: Bool = false, placement: MethodPlacement = .anyNode, isAnsweredByCopies: Bool = false,
+        body: @escaping Body
     ) {
         precondition(parameters.count <= BoundParameters.capacity, "a method has at most eight parameters")
         self.name = name
@@ -54,6 +77,10 @@ final class RPCMethod: Sendable {
         self.resultSchema = resultSchema
         self.isWrite = isWrite
         self.runsOffLoop = runsOffLoop
+        self.isLong = isLong
+        self.answersLater = answersLater
+        self.placement = placement
+        self.isAnsweredByCopies = isAnsweredByCopies
         self.body = body
     }
 }

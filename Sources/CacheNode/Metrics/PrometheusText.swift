@@ -26,6 +26,15 @@ enum PrometheusText {
         calls(node, &text)
         durations(node, &text)
         if let journal = snapshot.journal { text.journal(journal, snapshot.recovery) }
+        let table = node.cluster.routing.table
+        text.family("spydercache_cluster_epoch", "gauge", "Number of the view of the membership; 0 without one.")
+        text.sample(Int(clamping: table.epoch.number))
+        text.family("spydercache_cluster_members", "gauge", "Members of the view.")
+        text.sample(table.view?.members.count ?? 0)
+        text.family("spydercache_cluster_handoff_ratio", "gauge", "1 when every key is where the view wants it.")
+        text.sample(hundredths: node.cluster.progress.percent)
+        text.family("spydercache_cluster_under_replicated", "gauge", "Keys that may lack copies.")
+        text.sample(node.cluster.progress.underReplicated)
         text.family("spydercache_ready", "gauge", "1 when requests are served.")
         text.sample(node.isReady ? 1 : 0)
         return text.bytes
@@ -34,7 +43,8 @@ enum PrometheusText {
     /// Not metrics: identity and the clock.
     private static let left: Set<String> = ["pid", "time"]
     private static let gauges: Set<String> = [
-        "uptime", "threads", "shards", "currItems", "bytes", "limitMaxbytes", "currConnections",
+        "uptime", "threads", "shards", "currItems", "bytes", "limitMaxbytes", "currConnections", "nearItems",
+        "tombstones",
     ]
 
     private static func calls(_ node: NodeCore, _ text: inout PrometheusWriter) {
@@ -66,6 +76,10 @@ struct PrometheusWriter {
 
     mutating func sample(_ value: Int) {
         line("\(name) \(value)")
+    }
+
+    mutating func sample(hundredths value: Int) {
+        line("\(name) \(Double(value) / 100)")
     }
 
     mutating func sample(_ value: Int, label: (String, String)) {

@@ -20,13 +20,18 @@ struct StatsSnapshot {
         var store = StoreCounters()
         var use = MemoryUse.zero
         var items = 0
+        var tombstones = 0
+        var tombstoneBytes = 0
         for shard in node.storage.shards {
             shard.state.withLock { state in
                 store.add(state.store.counters)
                 use.add(state.store.memory)
                 items += state.store.count
+                tombstones += state.tombstones.count
+                tombstoneBytes += state.tombstones.bytes
             }
         }
+        let near = node.near.numbers
         let metrics = node.metrics
         let budget = node.budget
         journal = node.storage.journal?.status
@@ -66,6 +71,15 @@ struct StatsSnapshot {
             ("requests", metrics.total(\.messages)),
             ("failedCalls", metrics.total(\.failures)),
             ("refusedRequests", metrics.total(\.httpErrors)),
+            ("forwardedCalls", metrics.total(\.forwardedCalls)),
+            ("forwardFailures", metrics.total(\.forwardFailures)),
+            ("peerCalls", metrics.total(\.peerCalls)),
+            ("replicatedRecords", metrics.total(\.replicatedRecords)),
+            ("handoffRecords", node.cluster.handoffCounters.records),
+            ("handoffBytes", node.cluster.handoffCounters.bytes),
+            ("nearItems", UInt64(near.keys)),
+            ("nearHits", near.hits),
+            ("tombstones", UInt64(tombstones)),
             ("bytesRead", metrics.total(\.bytesRead)),
             ("bytesWritten", metrics.total(\.bytesWritten)),
         ]
@@ -82,6 +96,8 @@ struct StatsSnapshot {
             ("buffersBytes", budget.bufferBytes),
             ("connectionsBytes", connectionBytes),
             ("journalBytes", journalBytes),
+            ("nearCacheBytes", near.bytes),
+            ("tombstonesBytes", tombstoneBytes),
             ("storeLimitBytes", node.storage.storeShareBytes * node.storage.shards.count),
             ("rssBytes", ProcessMemory.residentBytes()),
         ]

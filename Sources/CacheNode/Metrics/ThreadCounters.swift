@@ -44,6 +44,13 @@ final class ThreadCounters: Sendable {
     let compressedFromBytes = Counter()
     let compressedToBytes = Counter()
     let splicedReplies = Counter()
+    /// Calls sent to their owners; those that no owner answered in time.
+    let forwardedCalls = Counter()
+    let forwardFailures = Counter()
+    /// Calls of other nodes carried out here.
+    let peerCalls = Counter()
+    /// Changes sent to other holders.
+    let replicatedRecords = Counter()
     let durations = DurationHistogram()
     /// Calls of each method, in the order of the method table.
     let calls: [Counter]

@@ -12,6 +12,8 @@ package final class MemoryBudget: Sendable {
     package let limitBytes: Int
     /// The most that request bodies and replies in flight may hold, in bytes.
     package let bufferLimitBytes: Int
+    /// Kept for copies of other nodes' entries.
+    private let reservedBytes: Int
 
     private let buffers = Atomic<Int>(0)
     private let journal = Atomic<Int>(0)
@@ -22,7 +24,8 @@ package final class MemoryBudget: Sendable {
     /// The store's share moves in steps, so that small bodies do not make it evict one entry back and forth.
     private static let stepBytes = 1 << 20
 
-    package init(limitBytes: Int, largestBodyBytes: Int) {
+    package init(limitBytes: Int, largestBodyBytes: Int, reservedBytes: Int = 0) {
+        self.reservedBytes = reservedBytes
         self.limitBytes = limitBytes
         self.bufferLimitBytes = max(limitBytes / 4, largestBodyBytes)
     }
@@ -42,7 +45,7 @@ package final class MemoryBudget: Sendable {
             buffers.load(ordering: .relaxed) + journal.load(ordering: .relaxed)
             + connections.load(ordering: .relaxed) * Self.bytesPerConnection
         let rounded = (others / Self.stepBytes) * Self.stepBytes
-        return max(limitBytes - rounded, limitBytes / 4)
+        return max(limitBytes - reservedBytes - rounded, limitBytes / 4)
     }
 
     /// Whether more bodies may come in.

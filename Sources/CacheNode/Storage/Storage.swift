@@ -42,17 +42,23 @@ struct WriteReport: JournalledReport {
     var outcome: PutOutcome
     /// The entry's new version when it was stored.
     var version: UInt64 = 0
+    /// Monotonic milliseconds; `.max` = never. Of a stored entry.
+    var expiresAt = Int64.max
     /// Zero when nothing was written to the journal.
     var sequence: UInt64 = 0
 }
 
 struct RemoveReport: JournalledReport {
     var outcome: RemoveOutcome
+    /// Of the removal; older versions of the key must not come back.
+    var version: UInt64 = 0
     var sequence: UInt64 = 0
 }
 
 struct TouchReport: JournalledReport {
     var found: Bool
+    /// The entry's, which stays.
+    var version: UInt64 = 0
     var sequence: UInt64 = 0
 }
 
@@ -64,6 +70,7 @@ struct IncrementReport: JournalledReport {
 
     var outcome: Outcome
     var version: UInt64 = 0
+    var expiresAt = Int64.max
     var sequence: UInt64 = 0
 }
 
@@ -74,6 +81,10 @@ struct ShardState: ~Copyable {
     var limitBytes: Int
     /// A journal may hold keys that are not in the store: they were evicted, or it was put aside.
     var hasEvicted = false
+    /// Keys removed in a cluster, so that copies elsewhere do not bring them back.
+    var tombstones = Tombstones()
+    /// Of the last flush in a cluster: nothing older may come from another node.
+    var flushedVersion: UInt64 = 0
     /// Set while the journal is re-read into the live store: what was removed, so that it does not come back.
     var reread: RemovedKeys?
 }
@@ -97,6 +108,8 @@ final class Storage: Sendable {
     /// Unix milliseconds minus monotonic milliseconds: expiry is monotonic in the store, Unix in the journal. Read again
     /// with every tick, as the wall clock may be set.
     private let wallOffsetNow: Atomic<Int64>
+    /// There are, or were, other nodes: removals are remembered.
+    let isClustered = Atomic<Bool>(false)
     /// What recovery at start found.
     private let recoveryReport = Mutex<RecoveryReport?>(nil)
 
@@ -183,20 +196,22 @@ final class Storage: Sendable {
             key.bytes, hash: key.hash, value: value, form: form, expiry: expiry, version: version,
             condition: condition, now: now)
         guard case .stored = outcome else { return WriteReport(outcome: outcome) }
+        if state.tombstones.count > 0 { state.tombstones.remove(key.bytes) }
         // Should it be evicted while a journal is read again, nothing older may take its place.
         state.reread?.remove(key.bytes, version: version)
-        guard let journal else { return WriteReport(outcome: outcome, version: version) }
         let expiresAt: Int64 =
             switch expiry {
             case .never: .max
             case .at(let deadline): deadline
             case .keep: state.store.peek(key.bytes, hash: key.hash, now: now)?.expiresAt ?? .max
             }
+        guard let journal else { return WriteReport(outcome: outcome, version: version, expiresAt: expiresAt) }
         let sequence = journal.append(
             .put(
                 key: key.bytes, value: value, form: form.journalForm, wallExpiry: wall(expiresAt),
                 version: version))
-        return WriteReport(outcome: outcome, version: version, sequence: sequence ?? Self.refusedSequence)
+        return WriteReport(
+            outcome: outcome, version: version, expiresAt: expiresAt, sequence: sequence ?? Self.refusedSequence)
     }
 
     func remove(_ key: CacheKey, ifVersion: UInt64?, now: Int64) throws(MethodFailure) -> RemoveReport {
@@ -205,15 +220,18 @@ final class Storage: Sendable {
             let outcome = state.store.remove(key.bytes, hash: key.hash, ifVersion: ifVersion, now: now)
             let version = clock.next()
             state.reread?.remove(key.bytes, version: version)
-            guard let journal else { return RemoveReport(outcome: outcome) }
+            let isClustered = isClustered.load(ordering: .relaxed)
+            if isClustered, outcome == .removed || outcome == .notFound { state.bury(key, version: version) }
+            guard let journal else { return RemoveReport(outcome: outcome, version: version) }
             switch outcome {
             case .removed: break
-            // An evicted key is still in the journal: without this record the next start would bring it back.
-            case .notFound where state.hasEvicted || state.store.counters.evictions > 0: break
-            case .notFound, .versionMismatch: return RemoveReport(outcome: outcome)
+            // An evicted key is still in the journal: without this record the next start would bring it back. Another
+            // node may hold what is not here.
+            case .notFound where isClustered || state.hasEvicted || state.store.counters.evictions > 0: break
+            case .notFound, .versionMismatch: return RemoveReport(outcome: outcome, version: version)
             }
             let sequence = journal.append(.remove(key: key.bytes, version: version)) ?? Self.refusedSequence
-            return RemoveReport(outcome: outcome, sequence: sequence)
+            return RemoveReport(outcome: outcome, version: version, sequence: sequence)
         }
         return try acknowledgeable(report)
     }
@@ -227,12 +245,13 @@ final class Storage: Sendable {
             case .memoryFull: return nil
             case .touched: break
             }
-            guard let journal else { return TouchReport(found: true) }
+            let version = state.store.peek(key.bytes, hash: key.hash, now: now)?.version ?? 0
+            guard let journal else { return TouchReport(found: true, version: version) }
             var expiresAt = Int64.max
             if case .at(let deadline) = expiry { expiresAt = deadline }
             let sequence = journal.append(
                 .touch(key: key.bytes, wallExpiry: wall(expiresAt), version: clock.next()))
-            return TouchReport(found: true, sequence: sequence ?? Self.refusedSequence)
+            return TouchReport(found: true, version: version, sequence: sequence ?? Self.refusedSequence)
         }
         guard let outcome else { throw MethodFailure(.memoryFull) }
         return try acknowledgeable(outcome)
@@ -267,7 +286,7 @@ final class Storage: Sendable {
                 return .success(
                     IncrementReport(
                         outcome: .counted(value, wasCreated: wasCreated), version: report.version,
-                        sequence: report.sequence))
+                        expiresAt: report.expiresAt, sequence: report.sequence))
             }
         }
         return try acknowledgeable(try result.get())
@@ -297,17 +316,17 @@ final class Storage: Sendable {
     // MARK: Limits
 
     /// Stands for the sequence of a record that the journal did not take, as it failed since `checkJournal`.
-    private static let refusedSequence = UInt64.max
+    static let refusedSequence = UInt64.max
 
     /// Refuses writes that the journal could not keep.
     @inline(__always)
-    private func checkJournal() throws(MethodFailure) {
+    func checkJournal() throws(MethodFailure) {
         guard let journal else { return }
         guard journal.isOpen else { throw journalFailure() }
         if journal.isCongested { throw MethodFailure(.busy, .reason("the journal's disk does not keep up")) }
     }
 
-    private func journalFailure() -> MethodFailure {
+    func journalFailure() -> MethodFailure {
         MethodFailure(.journalFailed, .state(journal?.status.reason ?? "the journal failed"))
     }
 
@@ -330,7 +349,8 @@ final class Storage: Sendable {
         var refused: UInt64 = 0
         var used = 0
         wallOffsetNow.store(NodeClock.wallMilliseconds() - NodeClock.monotonicMilliseconds(), ordering: .relaxed)
-        budget.note(journalBytes: journal?.status.pendingBytes ?? 0)
+        let tombstoneBytes = shards.reduce(0) { $0 + $1.state.withLock { $0.tombstones.bytes } }
+        budget.note(journalBytes: (journal?.status.pendingBytes ?? 0) + tombstoneBytes)
         let share = storeShareBytes
         for shard in shards {
             while shard.state.withLock({ state in

@@ -40,6 +40,10 @@ struct StorageRecovery: RecoverySink {
 
     mutating func remove(_ record: JournalRecord) {
         removeUnlessNewer(record, includingSameVersion: true)
+        // Another node may hold what was removed.
+        guard !record.isDroppedCopy else { return }
+        let key = CacheKey(bytes: record.key, hash: hasher.hash(record.key))
+        shards[key.hash.shard(of: shards.count)].state.withLock { $0.bury(key, version: record.version) }
     }
 
     mutating func touch(_ record: JournalRecord) {
@@ -52,6 +56,7 @@ struct StorageRecovery: RecoverySink {
     }
 
     mutating func flush(_ record: JournalRecord) {
+        for shard in shards { shard.state.withLock { $0.flushed(upTo: record.version) } }
         guard newestVersion > record.version else {
             _ = removeAll()
             return

@@ -26,7 +26,11 @@ struct RereadReport {
 extension Storage {
     /// Reads the journal again; blocks for as long as that takes, so it runs on a worker. Throws 1201 when it
     /// can't be read, -32009 while another one is under way.
-    func reread() throws(MethodFailure) -> RereadReport {
+    ///
+    /// `isWanted`: whether this node has to hold the key at all.
+    func reread(
+        isWanted: @escaping @Sendable (UnsafeRawBufferPointer) -> Bool
+    ) throws(MethodFailure) -> RereadReport {
         guard let journal else { return RereadReport(records: 0, keys: count, droppedBytes: 0) }
         let isFirst = shards[0].state.withLock { state in
             defer { if state.reread == nil { state.reread = RemovedKeys() } }
@@ -40,7 +44,7 @@ extension Storage {
             _ = try journal.reread(includingAside: true, into: &removals)
             // A journal put aside may come from a time when the clock was ahead.
             clock.observe(removals.newestVersion)
-            var restorer = Restorer(storage: self, journal: journal, removals)
+            var restorer = Restorer(storage: self, journal: journal, removals, isWanted)
             let (report, _) = try journal.reread(includingAside: true, into: &restorer)
             journal.requestCommit()
             return RereadReport(records: restorer.records, keys: count, droppedBytes: report.droppedBytes)
@@ -118,7 +122,13 @@ private struct Restorer: RecoverySink {
     let now = NodeClock.monotonicMilliseconds()
     private(set) var records = 0
 
-    init(storage: Storage, journal: JournalService, _ removals: RemovalCollector) {
+    private let isWanted: @Sendable (UnsafeRawBufferPointer) -> Bool
+
+    init(
+        storage: Storage, journal: JournalService, _ removals: RemovalCollector,
+        _ isWanted: @escaping @Sendable (UnsafeRawBufferPointer) -> Bool
+    ) {
+        self.isWanted = isWanted
         self.storage = storage
         self.journal = journal
         self.removals = removals
@@ -128,12 +138,15 @@ private struct Restorer: RecoverySink {
         records += 1
         guard let wallExpiry = removals.expiry(ofRestorable: record) else { return }
         let deadline = wallExpiry == .max ? Int64.max : wallExpiry &- storage.wallOffset
-        guard deadline > now else { return }
+        guard deadline > now, isWanted(record.key) else { return }
         waitForDisk()
         let hash = storage.hash(record.key)
         storage.shards[hash.shard(of: storage.shards.count)].state.withLock { state in
             guard state.reread?.covers(record.key, version: record.version) == false,
-                state.store.peek(record.key, hash: hash, now: now) == nil
+                state.store.peek(record.key, hash: hash, now: now) == nil,
+                record.version > max(state.flushedVersion, state.tombstones.version(record.key) ?? 0),
+                !storage.isClustered.load(ordering: .relaxed)
+                    || record.version > state.store.forgottenVersion(hash)
             else { return }
             let outcome = state.store.put(
                 record.key, hash: hash, value: record.value, form: record.form.storedForm,

@@ -27,14 +27,18 @@ final class StorageSnapshot: Sendable {
         let wallOffset = NodeClock.wallMilliseconds() - now
         let hasMore = shards[cursor.shard].state.withLock { state in
             let averageBytes = state.store.memory.payloadBytes / max(state.store.count, 1)
+            // In front of what was put after it.
+            if cursor.position == 0, state.flushedVersion > 0 { emit(.flush(version: state.flushedVersion)) }
             let limit = max(1, min(Self.stepEntries, Self.stepBytes / max(averageBytes, 1)))
-            return state.store.forEachEntry(from: &scan, limit: limit, now: now) { entry in
+            let hasMore = state.store.forEachEntry(from: &scan, limit: limit, now: now) { entry in
                 emit(
                     .put(
                         key: entry.key, value: entry.value, form: entry.form.journalForm,
                         wallExpiry: entry.expiresAt == .max ? .max : entry.expiresAt &+ wallOffset,
                         version: entry.version))
             }
+            if !hasMore { state.tombstones.forEach { emit(.remove(key: $0, version: $1)) } }
+            return hasMore
         }
         self.scan.withLock { [scan] in $0 = scan }
         cursor.position += 1
