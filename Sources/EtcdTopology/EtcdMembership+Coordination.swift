@@ -30,13 +30,15 @@ extension EtcdMembership {
             return
         }
         let next = nextView(after: basis, mirror, now: now)
-        if let latest, next.members == latest.view.members, next.serving == latest.view.serving {
+        if let view = latest?.view, next.members == view.members, next.serving == view.serving,
+            next.mirrors == view.mirrors
+        {
             reviewAt = now < graceUntil ? graceUntil : .max
             return
         }
         let record = ViewRecord(
             base: latest?.base ?? max(mirror.floor, floor), origin: mirror.view?.origin ?? lease.id,
-            proposer: identity.id, members: next.members, serving: next.serving)
+            proposer: identity.id, members: next.members, serving: next.serving, mirrors: next.mirrors)
         commit(
             .publish,
             [
@@ -48,7 +50,7 @@ extension EtcdMembership {
     /// Who should be in the view and who should serve.
     private func nextView(
         after basis: View?, _ mirror: StoreMirror, now: Int64
-    ) -> (members: [MemberIdentity], serving: Set<MemberID>) {
+    ) -> (members: [MemberIdentity], serving: Set<MemberID>, mirrors: [MemberID: MemberID]) {
         let kept = (basis?.members ?? []).filter { isKept($0, mirror, now: now) }
         let keptIDs = Set(kept.map(\.id))
         let newcomers = mirror.claims.values
@@ -56,11 +58,13 @@ extension EtcdMembership {
             .sorted { $0.createRevision < $1.createRevision }
             .map(\.identity)
         let members = kept + newcomers
-        let serving = (basis?.serving ?? []).intersection(keptIDs)
+        let mirrors = View.mirrors(among: members, after: basis ?? .none)
+        let serving = (basis?.serving ?? []).intersection(keptIDs).subtracting(mirrors.keys)
         let haveAllSettled =
-            members == basis?.members
+            members == basis?.members && mirrors == basis?.mirrors
             && members.allSatisfy { mirror.settled[$0.id] == basis?.epoch.number }
-        return (members, serving.isEmpty || haveAllSettled ? Set(members.map(\.id)) : serving)
+        guard serving.isEmpty || haveAllSettled else { return (members, serving, mirrors) }
+        return (members, Set(members.map(\.id)).subtracting(mirrors.keys), mirrors)
     }
 
     private func isKept(_ member: MemberIdentity, _ mirror: StoreMirror, now: Int64) -> Bool {
@@ -72,7 +76,7 @@ extension EtcdMembership {
     /// Tells the coordinator that this node's keys agree with the view, if the coordinator waits for that.
     mutating func settle() {
         guard case .member(let view) = phase, case .claimed(_, let createRevision) = registration,
-            settledEpoch == view.epoch, view.serving.count < view.members.count,
+            settledEpoch == view.epoch, view.hasJoining,
             mirror?.settled[identity.id] != view.epoch.number, let lease
         else { return }
         commit(

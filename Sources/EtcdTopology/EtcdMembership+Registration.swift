@@ -148,11 +148,16 @@ extension EtcdMembership {
     private mutating func clear(_ mine: Claim) {
         if mine.identity.incarnation > identity.incarnation {
             // That run's clock was ahead.
-            identity = MemberIdentity(
-                id: identity.id, address: identity.address, incarnation: mine.identity.incarnation &+ 1)
+            renewIdentity(after: mine.identity.incarnation)
         }
         commit(
             .clear, [.modified(key(.claim(identity.id)), at: mine.modRevision)], [.delete(key(.claim(identity.id)))])
+    }
+
+    /// A node that comes back is a new one.
+    mutating func renewIdentity(after incarnation: UInt64) {
+        identity = MemberIdentity(
+            id: identity.id, address: identity.address, incarnation: incarnation &+ 1, mirrors: identity.mirrors)
     }
 
     /// Whether no other node has this one's id. Refuses this node when one has, and outlives a lease.

@@ -35,8 +35,11 @@ extension EtcdMembership {
     ///
     /// Unless it came back from that before as the same process, as its incarnation shows: then a firewall refuses, and
     /// removing it again would go on for ever.
-    mutating func processGone(_ member: MemberIdentity, now: Int64) -> [EtcdAction] {
-        guard member.id != identity.id, view?.members.contains(member) == true else { return [] }
+    mutating func processGone(_ run: MemberIdentity, now: Int64) -> [EtcdAction] {
+        // Who was connected to need not be known in full.
+        guard run.id != identity.id, let member = view?.member(run.id), member.address == run.address,
+            member.incarnation == run.incarnation
+        else { return [] }
         if let removed = removedRuns[member.id], member.incarnation > removed, member.incarnation - removed <= 2 {
             return []
         }
@@ -73,8 +76,7 @@ extension EtcdMembership {
         input(now: now) { core in
             guard core.phase == .left else { return }
             core.phase = .joining
-            core.identity = MemberIdentity(
-                id: core.identity.id, address: core.identity.address, incarnation: core.identity.incarnation &+ 1)
+            core.renewIdentity(after: core.identity.incarnation)
             core.authority = .lease
         }
     }

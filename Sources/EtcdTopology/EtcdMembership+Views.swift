@@ -50,9 +50,7 @@ extension EtcdMembership {
         phase = .joining
         floor = max(floor, latest.epoch.number)
         standing = [:]
-        // A node that comes back is a new one.
-        identity = MemberIdentity(
-            id: identity.id, address: identity.address, incarnation: identity.incarnation &+ 1)
+        renewIdentity(after: identity.incarnation)
         if case .claimed(let lease, _) = registration { registration = .leased(lease) }
         authority = .lease
         tellActing()

@@ -1,8 +1,8 @@
 // Which keys a cluster has in etcd. Below `<prefix><cluster>/`:
 //
-//     members/<id>    a node's claim on its id, under its lease: {"id","address","incarnation","floor"}
-//     view            the agreed view: {"base","origin","proposer","members":[{"id","address","incarnation"}],
-//                     "serving":["id"]}
+//     members/<id>    a node's claim on its id, under its lease: {"id","address","incarnation","mirrors","floor"}
+//     view            the agreed view: {"base","origin","proposer","members":[{"id","address","incarnation",
+//                     "mirrors"}],"serving":["id"],"mirrors":[{"id","origin"}]}
 //     settled/<id>    the number of the epoch whose view the node's keys agree with, under its lease
 //     departed/<id>   {"incarnation","cause":"left"|"removed"}: that run went on purpose; lasts until the id comes back
 //

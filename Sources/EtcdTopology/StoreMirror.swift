@@ -91,7 +91,7 @@ struct StoreMirror: Sendable {
                 view = StoredView(
                     view: View(
                         epoch: Epoch(number: number, proposer: record.proposer), members: record.members,
-                        serving: record.serving),
+                        serving: record.serving, mirrors: record.mirrors),
                     base: record.base, origin: record.origin)
             case .settled(let id): settled[id] = try SettledRecord.number(pair.value)
             case .departed(let id): departed[id] = try DepartureRecord(pair.value)

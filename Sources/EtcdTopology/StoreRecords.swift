@@ -3,9 +3,9 @@
 import JSONRPC
 import Membership
 
-/// Numbers of epochs stay below this, so that a base and a revision always add up. A revision a microsecond would take
-/// 146,000 years to get there.
-let maxEpochNumber: UInt64 = 1 << 62
+/// Bases and floors stay below this, so that with a revision they always add up to what JSON holds exactly (2^53). A
+/// revision a microsecond would take 142 years to get there.
+let maxEpochNumber: UInt64 = 1 << 52
 
 /// A node's claim on its id.
 struct ClaimRecord: Equatable, Sendable {
@@ -50,13 +50,18 @@ struct ViewRecord: Equatable, Sendable {
     var proposer: MemberID
     var members: [MemberIdentity]
     var serving: Set<MemberID>
+    var mirrors: [MemberID: MemberID]
 
-    init(base: UInt64, origin: LeaseID, proposer: MemberID, members: [MemberIdentity], serving: Set<MemberID>) {
+    init(
+        base: UInt64, origin: LeaseID, proposer: MemberID, members: [MemberIdentity], serving: Set<MemberID>,
+        mirrors: [MemberID: MemberID] = [:]
+    ) {
         self.base = base
         self.origin = origin
         self.proposer = proposer
         self.members = members
         self.serving = serving
+        self.mirrors = mirrors
     }
 
     /// - Throws: `malformed`, also for members that are double or unknown.
@@ -69,12 +74,20 @@ struct ViewRecord: Equatable, Sendable {
             for element in json["members"]?.elements ?? [] { members.append(try MemberIdentity(element)) }
             let ids = Set(members.map(\.id))
             let serving = Set((json["serving"]?.elements ?? []).compactMap { $0.string.map { MemberID($0) } })
-            guard !members.isEmpty, ids.count == members.count, !serving.isEmpty, serving.isSubset(of: ids) else {
-                throw .malformed("a view with no, double or unknown members")
+            var mirrors: [MemberID: MemberID] = [:]
+            for pair in json["mirrors"]?.elements ?? [] {
+                guard let id = pair["id"]?.string, let origin = pair["origin"]?.string else {
+                    throw .malformed("a mirror without id or origin")
+                }
+                mirrors[MemberID(id)] = MemberID(origin)
             }
+            // With mirrors alone left, nobody serves.
+            guard !members.isEmpty, ids.count == members.count, serving.isSubset(of: ids.subtracting(mirrors.keys)),
+                ids.isSuperset(of: mirrors.keys), !serving.isEmpty || mirrors.count == ids.count
+            else { throw .malformed("a view with no, double or unknown members") }
             return ViewRecord(
                 base: base, origin: LeaseID(rawValue: origin), proposer: MemberID(proposer), members: members,
-                serving: serving)
+                serving: serving, mirrors: mirrors)
         }
     }
 
@@ -97,6 +110,13 @@ struct ViewRecord: Equatable, Sendable {
         for (index, member) in members.lazy.filter({ serving.contains($0.id) }).enumerated() {
             if index > 0 { value.append(",") }
             value.appendJSONString(member.id.text)
+        }
+        value.append("],\"mirrors\":[")
+        for (index, member) in members.lazy.filter({ mirrors[$0.id] != nil }).enumerated() {
+            value.append(index > 0 ? ",{\"id\":" : "{\"id\":")
+            value.appendJSONString(member.id.text)
+            value.appendNextMember("origin", string: mirrors[member.id]?.text ?? "")
+            value.append("}")
         }
         value.append("]}")
         return value
@@ -162,7 +182,8 @@ extension MemberIdentity {
         guard let id = json["id"]?.string, !id.isEmpty, let address = json["address"]?.string,
             let incarnation = json["incarnation"]?.unsigned
         else { throw .malformed("a member without id, address or incarnation") }
-        self.init(id: MemberID(id), address: address, incarnation: incarnation)
+        let mirrors = (json["mirrors"]?.elements ?? []).compactMap(\.string)
+        self.init(id: MemberID(id), address: address, incarnation: incarnation, mirrors: mirrors)
     }
 }
 
@@ -175,5 +196,12 @@ extension [UInt8] {
         append(",\"incarnation\":\"")
         append(decimal: identity.incarnation)
         append("\"")
+        guard !identity.mirrors.isEmpty else { return }
+        append(",\"mirrors\":[")
+        for (index, address) in identity.mirrors.enumerated() {
+            if index > 0 { append(",") }
+            appendJSONString(address)
+        }
+        append("]")
     }
 }

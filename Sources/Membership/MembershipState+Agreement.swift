@@ -57,7 +57,7 @@ extension MembershipState {
     /// The next view as this node would have it: who stays serves as before, who is new waits until all are settled.
     func wantedView(after base: View, epoch: Epoch, now: Int64) -> View {
         let members = wantedMembers(after: base, now: now)
-        let mirrors = mirrors(among: members, after: base)
+        let mirrors = View.mirrors(among: members, after: base)
         let stayed = Set(members.filter { base.member($0.id) == $0 }.map(\.id))
         let serving = base.serving.intersection(stayed).filter { mirrors[$0] == nil }
         // Nobody is left who has the keys, or all that is left has them.
@@ -65,19 +65,6 @@ extension MembershipState {
             return View(epoch: epoch, members: members, mirrors: mirrors)
         }
         return View(epoch: epoch, members: members, serving: serving, mirrors: mirrors)
-    }
-
-    /// Who stands by for whom: as the members say, and for one that is gone as it said while it was there.
-    private func mirrors(among members: [MemberIdentity], after base: View) -> [MemberID: MemberID] {
-        var mirrors: [MemberID: MemberID] = [:]
-        for member in members {
-            if let origin = members.first(where: { $0.id != member.id && $0.mirrors.contains(member.address) }) {
-                mirrors[member.id] = origin.id
-            } else if let origin = base.mirrors[member.id], !members.contains(where: { $0.id == origin }) {
-                mirrors[member.id] = origin
-            }
-        }
-        return mirrors
     }
 
     /// Whether every member has said that its keys are where `view`, the current one, wants them.

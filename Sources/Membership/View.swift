@@ -41,7 +41,7 @@ package struct View: Sendable, Equatable {
         self.serving = serving ?? Set(members.map(\.id).filter { mirrors[$0] == nil })
     }
 
-    static let none = View(epoch: .none, members: [])
+    package static let none = View(epoch: .none, members: [])
 
     /// The oldest member; it numbers the next view while it lives.
     package var coordinator: MemberID? { members.first?.id }

@@ -62,6 +62,36 @@ struct MembershipScenarioTests {
         #expect(cluster.nodes[0].view?.coordinator == cluster.nodes[node].core.identity.id)
     }
 
+    @Test(arguments: 0..<10) func `A mirror stands by, also when its origin is gone, and serves nothing`(seed: UInt64)
+        throws
+    {
+        var cluster = SimulatedEtcdCluster(count: 2, seed: seed)
+        let origin = cluster.add("origin", mirrors: ["host-1"])
+        try #require(cluster.run(until: \.isConverged, limit: 5000) != nil, "seed \(seed)")
+        cluster.run(milliseconds: 4000)
+        let view = try #require(cluster.nodes[0].view)
+        #expect(view.mirrors == [MemberID("1"): MemberID("origin")])
+        #expect(view.serving == [MemberID("0"), MemberID("origin")])
+        #expect(view.member(MemberID("origin"))?.mirrors == ["host-1"])
+        // Who reports it need not know its mirrors.
+        let identity = cluster.nodes[origin].core.identity
+        let run = MemberIdentity(id: identity.id, address: identity.address, incarnation: identity.incarnation)
+        cluster.crash(origin)
+        cluster.perform(cluster.nodes[0].core.processGone(run, now: cluster.now), at: 0)
+        let took = cluster.run(until: \.isConverged, limit: 5000)
+        #expect(took ?? .max < 100, "seed \(seed)")
+        #expect(cluster.nodes[0].view?.mirrors == view.mirrors)
+        // Its lease ends behind its back, and it comes back with its mirrors.
+        cluster.restart(origin)
+        try #require(cluster.run(until: \.isConverged, limit: 5000) != nil, "seed \(seed)")
+        let lease = try #require(cluster.nodes[origin].core.lease)
+        cluster.store.end(lease: lease.id.rawValue)
+        cluster.run(milliseconds: 50)
+        #expect(cluster.run(until: \.isConverged, limit: 5000) != nil, "seed \(seed)")
+        #expect(cluster.nodes[0].view?.mirrors == view.mirrors)
+        #expect(cluster.violations == [])
+    }
+
     @Test(arguments: 0..<10) func `A dead member is left out within its lease, the coordinator too`(seed: UInt64) throws
     {
         for victim in [0, 2] {

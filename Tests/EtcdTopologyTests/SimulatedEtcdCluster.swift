@@ -83,15 +83,15 @@ struct SimulatedEtcdCluster {
 
     /// Adds a node that starts now.
     @discardableResult
-    mutating func add(_ id: String, address: String? = nil) -> Int {
-        nodes.append(Node(core: newCore(MemberID(id), address ?? "host-\(id)")))
+    mutating func add(_ id: String, address: String? = nil, mirrors: [String] = []) -> Int {
+        nodes.append(Node(core: newCore(MemberID(id), address ?? "host-\(id)", mirrors)))
         runs.append(0)
         return nodes.count - 1
     }
 
-    private mutating func newCore(_ id: MemberID, _ address: String) -> EtcdMembership {
+    private mutating func newCore(_ id: MemberID, _ address: String, _ mirrors: [String]) -> EtcdMembership {
         incarnation += 100
-        let identity = MemberIdentity(id: id, address: address, incarnation: incarnation)
+        let identity = MemberIdentity(id: id, address: address, incarnation: incarnation, mirrors: mirrors)
         return EtcdMembership(settings: settings, identity: identity, now: now, seed: random.next())
     }
 
@@ -106,7 +106,8 @@ struct SimulatedEtcdCluster {
     /// A new run of a crashed node.
     mutating func restart(_ index: Int) {
         runs[index] += 1
-        nodes[index] = Node(core: newCore(nodes[index].core.identity.id, nodes[index].core.identity.address))
+        let identity = nodes[index].core.identity
+        nodes[index] = Node(core: newCore(identity.id, identity.address, identity.mirrors))
     }
 
     mutating func wipeStore() {
@@ -271,7 +272,9 @@ struct SimulatedEtcdCluster {
             if let known = viewsByNumber[view.epoch.number], known != view {
                 violations.append("\(now): two views of epoch \(view.epoch.number)")
             }
-            if view.serving.isEmpty { violations.append("\(now): nobody serves in \(view.epoch)") }
+            if view.serving.isEmpty, view.mirrors.count < view.members.count {
+                violations.append("\(now): nobody serves in \(view.epoch)")
+            }
             viewsByNumber[view.epoch.number] = view
             nodes[index].view = view
             nodes[index].views.append(view)
@@ -303,7 +306,7 @@ struct SimulatedEtcdCluster {
     var isConverged: Bool {
         guard let first = active.first, let view = nodes[first].view else { return false }
         return Set(view.members) == Set(active.map { nodes[$0].core.identity })
-            && view.serving.count == view.members.count
+            && !view.hasJoining
             && active.allSatisfy { nodes[$0].view == view && acts($0) }
     }
 }

@@ -36,11 +36,12 @@ struct StoreRecordTests {
 
     @Test func `Records come back as they were written`() throws {
         let one = MemberIdentity(id: MemberID("\"1\"\n"), address: "[::1]:80", incarnation: .max)
-        let two = MemberIdentity(id: MemberID("ü"), address: "host:1", incarnation: 0)
+        let two = MemberIdentity(id: MemberID("ü"), address: "host:1", incarnation: 0, mirrors: ["a:1", "\"b\":2"])
         let claim = ClaimRecord(identity: one, floor: 77)
         #expect(try ClaimRecord(claim.value) == claim)
         let view = ViewRecord(
-            base: 5, origin: LeaseID(rawValue: .max), proposer: one.id, members: [two, one], serving: [two.id])
+            base: 5, origin: LeaseID(rawValue: .max), proposer: one.id, members: [two, one], serving: [two.id],
+            mirrors: [one.id: two.id])
         #expect(try ViewRecord(view.value) == view)
         for cause in [DepartureRecord.Cause.left, .removed] {
             let departure = DepartureRecord(incarnation: 3, cause: cause)
