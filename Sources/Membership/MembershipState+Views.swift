@@ -98,6 +98,11 @@ extension MembershipState {
             if isOwn { send(.view(view, inAnswer: true), to: peers[index].identity.address) }
         }
         guard isMember else {
+            guard case .leaving = phase else {
+                // Others had agreed on it while this node was cut off, and it had to bring their decision about.
+                actions.append(.expelled(by: view))
+                return beginJoining(after: 0, now: now)
+            }
             finishLeaving()
             return
         }

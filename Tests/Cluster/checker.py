@@ -57,7 +57,7 @@ class Write:
 
     @property
     def is_as_expected(self):
-        """An increment that returned something else did not make the value it was expected to: one violation is enough."""
+        """An increment that returned something else did not make the expected value: one violation is enough."""
         return self.kind != INCR or self.answer == self.value
 
     def told(self):

@@ -1,9 +1,9 @@
 """Clients that write and read through many nodes at once and record what they saw for the checker.
 
 A `Load` has writers, each with keys of its own, and readers of everybody's keys; each call goes through a random one of
-the nodes in use. It is bounded in calls and seconds. A test takes a node out of use before it does harm to it: errors of
-calls that were under way there are excused, all others count. A key with an unacknowledged write is left as it is, for
-reading, and its writer goes on with a new one.
+the nodes in use. It is bounded in calls and seconds. A test takes a node out of use before it does harm to it: errors
+of calls that were under way there are excused, all others count. A key with an unacknowledged write is left as it is,
+for reading, and its writer goes on with a new one.
 """
 
 import random

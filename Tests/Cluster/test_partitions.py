@@ -137,7 +137,7 @@ class Partitions(ClusterTest):
         self.two_sides(nodes[:1], nodes[1:])
 
     def test_what_a_minority_acknowledged_before_it_noticed_is_kept(self):
-        """Keys whose owner and first replica are the minority, written until it refuses: the majority must have them."""
+        """Keys whose owner and first replica are the minority, written until it refuses: the majority has them."""
         nodes = self.oldest_first()
         owner, replica, *majority = nodes
         keys = []

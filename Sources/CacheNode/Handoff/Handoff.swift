@@ -4,6 +4,7 @@
 //         answers: held    nothing to do
 //                  wanted  the entry goes there, as it is by then (peer.replicate)
 //                  stale   it was removed or replaced: dropped here
+//     (what a joining member brings along is offered first to those who have been there, then to other joining ones)
 //     walked, and everything answered ─▶ settled ─▶ keys that this node does not have to hold are dropped
 //
 // Every member does this for every view, so that a key is copied as long as anybody has it: after a death the survivors
@@ -53,7 +54,8 @@ final class Handoff {
         cancel()
         let round = HandoffRound(
             table: table, baseline: baseline, isLeaving: isLeaving, shards: node.storage.shards.count,
-            startVersion: node.storage.clock.newest)
+            startVersion: node.storage.clock.newest,
+            isUpToDate: table.isUpToDate(table.selfID))
         self.round = round
         node.handoffNumbers.began(keys: node.storage.count, owesCopies: table.replicas > 0)
         if table.others.isEmpty { round.endWalk() }
@@ -123,7 +125,16 @@ final class Handoff {
             }
             let offer = HandoffRound.Offer(key: key, version: version)
             offer.missing = targets.count
-            for target in targets {
+            var first = targets
+            if !round.isUpToDate {
+                // What this node brings along may be old: those who know are asked before those who do not.
+                first = targets.filter { round.table.isUpToDate($0.id) }
+                offer.later = targets.filter { !first.contains($0) }
+                offer.judges = first.count
+                // Where none is left to be asked, they were in an earlier round.
+                if first.isEmpty { for target in targets { round.add(vouched: offer, for: target) } }
+            }
+            for target in first {
                 if let full = round.add(offer, for: target, limit: Self.offerKeys) { send(full, to: target, round) }
             }
         }
@@ -138,6 +149,7 @@ final class Handoff {
                 }
             }
         }
+        sendVouched(round)
         if round.walkIsOver {
             for (target, records) in round.takeGraves() { replicate(records, [], to: target, round) }
         }
@@ -213,10 +225,13 @@ final class Handoff {
         thread.peers.send(call, to: target, over: .handoff)
     }
 
-    private func send(_ offers: [HandoffRound.Offer], to target: PeerTarget, _ round: HandoffRound) {
+    private func send(
+        _ offers: [HandoffRound.Offer], to target: PeerTarget, isVouched: Bool = false, _ round: HandoffRound
+    ) {
         guard !offers.isEmpty else { return }
         var text = ReplyBuffer(bytes: ByteBuffer(), acceptsGzip: true)
-        text.append("{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"peer.offer\",\"params\":{\"items\":[")
+        text.append("{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"peer.offer\",\"params\":{\"vouched\":")
+        text.append(isVouched ? "true,\"items\":[" : "false,\"items\":[")
         for (index, offer) in offers.enumerated() {
             text.append(index > 0 ? ",[" : "[")
             offer.key.withUnsafeBytes { text.appendJSONString($0) }
@@ -226,37 +241,45 @@ final class Handoff {
         }
         text.append("]}}")
         call(text, to: target, round) {
-            self.answered(offers, $0, target, round)
+            self.answered(offers, $0, target, isVouched: isVouched, round)
         } orElse: {
-            self.send(offers, to: target, round)
+            self.send(offers, to: target, isVouched: isVouched, round)
         }
     }
 
     private func answered(
-        _ offers: [HandoffRound.Offer], _ reply: PeerReply, _ target: PeerTarget, _ round: HandoffRound
+        _ offers: [HandoffRound.Offer], _ reply: PeerReply, _ target: PeerTarget, isVouched: Bool, _ round: HandoffRound
     ) {
         let letters: [UInt8] = reply.text.text.withUnsafeReadableBytes { bytes in
             let result = JSONMembers(reply.value, in: bytes)["result"]
             return result.flatMap { JSONMembers($0, in: bytes).string("answers") }.map { Array($0.utf8) } ?? []
         }
         guard letters.count == offers.count else {
-            return round.retryLater(thread.loop, Self.retryMilliseconds) { self.send(offers, to: target, round) }
+            return round.retryLater(thread.loop, Self.retryMilliseconds) {
+                self.send(offers, to: target, isVouched: isVouched, round)
+            }
         }
         var wanted: [HandoffRound.Offer] = []
         let now = NodeClock.monotonicMilliseconds()
         for (offer, letter) in zip(offers, letters) {
             switch OfferAnswer(letter: letter) {
-            case .held?: confirm(offer)
+            case .held?: confirm(offer, round)
             case .stale?:
+                offer.isStale = true
                 offer.key.withUnsafeBytes { bytes in
                     node.storage.drop(
                         CacheKey(bytes: bytes, hash: node.storage.hash(bytes)), version: offer.version, now: now)
                 }
-                confirm(offer)
+                confirm(offer, round)
             case .wanted?, nil: wanted.append(offer)
             }
         }
         copy(wanted, to: target, round)
+        sendVouched(round)
+    }
+
+    private func sendVouched(_ round: HandoffRound) {
+        for (target, offers) in round.takeVouched() { send(offers, to: target, isVouched: true, round) }
     }
 
     /// Sends entries as they are now; what is gone meanwhile was removed or evicted.
@@ -277,7 +300,7 @@ final class Handoff {
                 }
             }
             guard let record else {
-                confirm(offer)
+                confirm(offer, round)
                 continue
             }
             records.append(record)
@@ -301,14 +324,22 @@ final class Handoff {
         round.sent(records: records.count, bytes: text.bytes.readableBytes)
         node.handoffNumbers.sent(records: records.count, bytes: text.bytes.readableBytes)
         call(text, to: target, round) { _ in
-            for offer in offers { self.confirm(offer) }
+            for offer in offers { self.confirm(offer, round) }
+            self.sendVouched(round)
         } orElse: {
             self.replicate(records, offers, to: target, round)
         }
     }
 
-    private func confirm(_ offer: HandoffRound.Offer) {
+    private func confirm(_ offer: HandoffRound.Offer, _ round: HandoffRound) {
         offer.missing -= 1
+        if offer.judges > 0 {
+            offer.judges -= 1
+            if offer.judges == 0 {
+                if offer.isStale { offer.missing -= offer.later.count }
+                for target in offer.later where !offer.isStale { round.add(vouched: offer, for: target) }
+            }
+        }
         if offer.missing == 0 { node.handoffNumbers.checked(1) }
     }
 }

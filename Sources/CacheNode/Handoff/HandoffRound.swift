@@ -10,6 +10,12 @@ final class HandoffRound {
         let version: UInt64
         /// Targets that have not confirmed it.
         var missing = 0
+        /// Of those, up-to-date members that are to say first whether it is current.
+        var judges = 0
+        /// Who is offered it then: joining members, which cannot tell.
+        var later: [PeerTarget] = []
+        /// A judge has said that it is not.
+        var isStale = false
 
         init(key: [UInt8], version: UInt64) {
             self.key = key
@@ -29,16 +35,24 @@ final class HandoffRound {
     var inFlight = 0
     /// What has a newer version was written during the round, and went to its holders by itself.
     let startVersion: UInt64
+    /// This node has been a member all along.
+    let isUpToDate: Bool
     private(set) var shard = 0
     var cursor = ScanCursor()
     private let shards: Int
     private let baseline: RoutingTable?
     private var offers: [PeerTarget: [Offer]] = [:]
+    /// Offers that judges have found current, for members that cannot tell.
+    private var vouched: [PeerTarget: [Offer]] = [:]
     private var graves: [PeerTarget: [ReplyBuffer]] = [:]
     private(set) var sentRecords = 0
     private(set) var sentBytes = 0
 
-    init(table: RoutingTable, baseline: RoutingTable?, isLeaving: Bool, shards: Int, startVersion: UInt64) {
+    init(
+        table: RoutingTable, baseline: RoutingTable?, isLeaving: Bool, shards: Int, startVersion: UInt64,
+        isUpToDate: Bool
+    ) {
+        self.isUpToDate = isUpToDate
         self.startVersion = startVersion
         self.table = table
         self.baseline = baseline
@@ -73,6 +87,13 @@ final class HandoffRound {
     func add(grave: ReplyBuffer, for target: PeerTarget, limit: Int) -> [ReplyBuffer]? {
         graves[target, default: []].append(grave)
         return graves[target]?.count ?? 0 >= limit ? graves.removeValue(forKey: target) : nil
+    }
+
+    func add(vouched offer: Offer, for target: PeerTarget) { vouched[target, default: []].append(offer) }
+
+    func takeVouched() -> [PeerTarget: [Offer]] {
+        defer { vouched = [:] }
+        return vouched
     }
 
     func takeOffers() -> [PeerTarget: [Offer]] {

@@ -90,12 +90,21 @@ enum PeerOffer {
         name: "peer.offer",
         summary:
             "Says of each copy that another node holds whether this one has it, wants it, or knows it to be stale.",
-        parameters: [.required("items", #"{"type":"array"}"#, "Pairs of key and version.")],
+        parameters: [
+            .required("items", #"{"type":"array"}"#, "Pairs of key and version."),
+            .optional("vouched", #"{"type":"boolean"}"#, "Up-to-date members have found them current."),
+        ],
         resultSchema: #"{"type":"object","properties":{"answers":{"type":"string"}}}"#
     ) { context, arguments throws(MethodFailure) in
         let path = ParameterPath("items")
         guard let list = arguments[0], list.kind == .array else { throw .invalid(path, "must be an array") }
-        guard case .peer(let standing) = context.origin else { throw MethodFailure(.forbidden) }
+        guard case .peer(var standing) = context.origin else { throw MethodFailure(.forbidden) }
+        if arguments[1]?.kind == .true { standing = .present }
+        let table = context.thread.routing
+        if case .unknown = standing, !table.isUpToDate(table.selfID) {
+            // The sender believes otherwise, by another view: only one that has been there may call a copy stale.
+            throw MethodFailure(.notReady, .reason("this node is joining itself"))
+        }
         context.reply.append("{\"answers\":\"")
         var cursor = JSONArrayCursor(context.body, list.slice)
         while let element = cursor.next() {
