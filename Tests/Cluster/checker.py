@@ -102,12 +102,15 @@ class History:
             return sum(map(len, self.writes.values())), sum(map(len, self.reads.values()))
 
 
-def check(history, is_exempt=lambda read: False):
-    """All violations. A read for which `is_exempt` may be old, but must still be of a value that was written."""
+def check(history, is_exempt=lambda read: False, lag=0.0):
+    """All violations. A read for which `is_exempt` may be old, but must still be of a value that was written.
+
+    `lag`: how many seconds after its acknowledgement a write may not be seen yet, where nodes keep copies.
+    """
     violations = []
     for key in sorted(set(history.writes) | set(history.reads)):
         writes, reads = history.writes.get(key, []), history.reads.get(key, [])
-        violations += _Key(key, writes).check(reads, is_exempt)
+        violations += _Key(key, writes, lag).check(reads, is_exempt)
     return violations
 
 
@@ -124,7 +127,8 @@ def describe(violations, limit=12):
 class _Key:
     """The writes of one key by number, 0 being the time before the first."""
 
-    def __init__(self, key, writes):
+    def __init__(self, key, writes, lag):
+        self.lag = lag
         self.key, self.writes = key, [None] + writes
         self.invocations = [write.invoked for write in writes]
         self.numbers = {write.value: number for number, write in enumerate(writes, 1) if write.kind != DELETE}
@@ -141,7 +145,8 @@ class _Key:
             problem = self._problem(read, sightings)
             if problem and not (problem[0] != PHANTOM and is_exempt(read)):
                 found.append(problem)
-        found += self._gone(sightings)
+        if not self.lag:
+            found += self._gone(sightings)
         return [Violation(kind, self.key, text) for kind, text in found]
 
     def _problem(self, read, sightings):
@@ -168,7 +173,7 @@ class _Key:
 
     def _due(self, read):
         """Number of the last write acknowledged before the read began."""
-        count = bisect.bisect_left(self.acknowledgements, read.invoked)
+        count = bisect.bisect_left(self.acknowledgements, read.invoked - self.lag)
         return self.acknowledged[count - 1] if count else 0
 
     def _told(self, number):

@@ -154,11 +154,11 @@ class Load:
                     seen.setdefault(key, {})[node.name] = value
         return seen
 
-    def verdict(self, nodes, is_exempt=lambda read: False):
+    def verdict(self, nodes, is_exempt=lambda read: False, lag=0.0):
         """Everything that was wrong, after a last read of all keys through all nodes."""
         self.stop()
         different = self.final_reads(nodes)
-        return checker.check(self.history, is_exempt) + different
+        return checker.check(self.history, is_exempt, lag) + different
 
     def report(self):
         writes, reads = self.history.size()

@@ -118,6 +118,11 @@ class Checker(unittest.TestCase):
                          [checker.STALE])
         self.assertEqual(self.kinds(*writes, ("r", 7, 4, 5), is_exempt=lambda read: True), [checker.PHANTOM])
 
+    def test_with_a_lag_reads_may_be_old_for_so_long_and_no_longer(self):
+        writes = ("w", PUT, 1, 0, 1), ("w", PUT, 2, 2, 3)
+        self.assertEqual(self.kinds(*writes, ("r", 1, 3.5, 3.6), lag=1.0), [])
+        self.assertEqual(self.kinds(*writes, ("r", 1, 4.5, 4.6), lag=1.0), [checker.STALE])
+
     def test_a_history_that_cannot_be_judged_is_refused(self):
         log = History()
         log.invoke("k", PUT, 1)

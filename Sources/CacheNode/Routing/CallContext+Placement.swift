@@ -41,13 +41,15 @@ extension CallContext {
             return true
         case .owner:
             guard let value = arguments[0] else { throw MethodFailure(.invalidParams) }
-            let position = RingHash.hash(try key(value, ParameterPath("key")).bytes)
+            let key = try key(value, ParameterPath("key"))
+            let position = RingHash.hash(key.bytes)
+            let changedKey = method.isWrite && node.near.isOn ? Array(key.bytes) : nil
             if try isMine(position) {
                 try prepareChange(method)
                 return false
             }
             if method.isAnsweredByCopies, node.near.isOn, try readNear(call, arguments, position) { return true }
-            forward(call, method, position)
+            forward(call, method, position, changing: changedKey)
             return true
         case .ownersOfKeys:
             guard let list = arguments[0] else { throw MethodFailure(.invalidParams) }
@@ -121,7 +123,10 @@ extension CallContext {
     /// The calls of a batch stay together, in their order.
     private func lane(_ method: RPCMethod) -> PeerLaneKind { method.isWrite || isBatch ? .calls : .reads }
 
-    private mutating func forward(_ call: borrowing Call, _ method: RPCMethod, _ position: UInt64) {
+    /// `changedKey`: whoever changes a key through this node does not read an older copy of it here afterwards.
+    private mutating func forward(
+        _ call: borrowing Call, _ method: RPCMethod, _ position: UInt64, changing changedKey: [UInt8]?
+    ) {
         var text = ReplyBuffer(bytes: ByteBuffer(), acceptsGzip: true)
         write(call, to: &text)
         let pending = pendingMessage()
@@ -131,6 +136,7 @@ extension CallContext {
             text, operation: method.isWrite ? thread.nextOperation() : 0, position: position, isGroup: false,
             over: lane(method), for: pending
         ) { result in
+            if let changedKey { changedKey.withUnsafeBytes { pending.node.near.drop($0, now: 0) } }
             switch result {
             case .success(let answer): pending.settle(slot, .answered(answer))
             case .failure(let failure): pending.settle(slot, .failed(failure))
