@@ -14,14 +14,15 @@ struct ServingTests {
         /// Ids that say so when they enter a view.
         var settling: Set<String>
 
-        init(settling: Set<String>) {
+        init(settling: Set<String>, mirrorsOfA: [String] = []) {
             self.settling = settling
             let addresses = ["a:1", "b:1", "c:1"]
             states = addresses.map { address in
                 MembershipState(
                     settings: MembershipSettings(cluster: "test", seeds: addresses.filter { $0 != address }),
                     identity: MemberIdentity(
-                        id: MemberID(String(address.prefix(1))), address: address, incarnation: 1),
+                        id: MemberID(String(address.prefix(1))), address: address, incarnation: 1,
+                        mirrors: address == "a:1" ? mirrorsOfA : []),
                     now: 1000)
             }
         }
@@ -114,5 +115,41 @@ struct ServingTests {
         trio.run(milliseconds: 100, running: [0, 1])
         #expect(trio.states[0].view?.members.map(\.id.text) == ["a", "b"])
         #expect(trio.states[1].view == trio.states[0].view)
+    }
+
+    @Test func `A mirror owns no keys, and stands by for its origin also when that is gone and back`() {
+        var trio = Trio(settling: ["a", "b", "c"], mirrorsOfA: ["c:1"])
+        trio.run(milliseconds: 3000, running: [0, 1, 2])
+        let (a, b, c) = (MemberID("a"), MemberID("b"), MemberID("c"))
+        #expect(trio.states.allSatisfy { $0.view?.mirrors == [c: a] && $0.view?.serving == [a, b] })
+        #expect(trio.states[0].view?.hasJoining == false)
+        for index in [1, 2] {
+            trio.perform(trio.states[index].connectionRefused(by: "a:1", now: trio.now), of: index, running: [1, 2])
+        }
+        trio.run(milliseconds: 500, running: [1, 2])
+        #expect(trio.states[1].view?.members.map(\.id) == [b, c])
+        #expect(trio.states[1].view?.mirrors == [c: a] && trio.states[2].view?.serving == [b])
+        trio.states[0] = MembershipState(
+            settings: trio.states[0].settings,
+            identity: MemberIdentity(id: a, address: "a:1", incarnation: 5000, mirrors: ["c:1"]), now: trio.now)
+        trio.run(milliseconds: 3000, running: [0, 1, 2])
+        #expect(trio.states.allSatisfy { $0.view?.mirrors == [c: a] && $0.view?.serving == [a, b] })
+    }
+
+    @Test func `A member that has to bring about a view without itself joins again`() throws {
+        var trio = Trio(settling: ["a", "b", "c"])
+        trio.run(milliseconds: 3000, running: [0, 1, 2])
+        let view = try #require(trio.states[0].view)
+        // Agreed by the others while a was cut off; a adopted it from what they had accepted.
+        let without = View(
+            epoch: Epoch(number: view.epoch.number + 1, proposer: MemberID("a")),
+            members: view.members.filter { $0.id.text != "a" })
+        trio.states[0].install(without, isOwn: true, now: trio.now)
+        guard case .joining = trio.states[0].phase else {
+            Issue.record("a is \(trio.states[0].phase)")
+            return
+        }
+        trio.run(milliseconds: 3000, running: [0, 1, 2])
+        #expect(trio.states.allSatisfy { $0.view?.members.count == 3 && $0.view?.hasJoining == false })
     }
 }
