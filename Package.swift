@@ -107,7 +107,8 @@ let package = Package(
         .testTarget(
             name: "CacheNodeTests",
             dependencies: [
-                "CacheNode", "CacheStore", "Configuration", "Journal", "Compression", "HashRing", "JSONRPC", "Membership",
+                "CacheNode", "CacheStore", "Configuration", "Journal", "Compression", "HashRing", "JSONRPC",
+                "Membership",
                 "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),

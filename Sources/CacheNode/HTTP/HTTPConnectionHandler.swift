@@ -391,14 +391,5 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     }
 }
 
-extension ByteBuffer {
-    /// `withUnsafeReadableBytes` for a body with a typed error.
-    fileprivate func withReadableBytes<Result, Failure: Error>(
-        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
-    ) throws(Failure) -> Result {
-        try readableBytesSpan.withUnsafeBytes(body)
-    }
-}
-
 @available(*, unavailable)
 extension HTTPConnectionHandler: Sendable {}

@@ -24,29 +24,28 @@ struct HandoffProgress: Sendable {
 
 final class Cluster: TopologySink, Sendable {
     let routing: RoutingState
-    private let network: NodeConfiguration.Network
-    private let selfID: MemberID
+    let network: NodeConfiguration.Network
+    let selfID: MemberID
     private let log: NodeLog
     private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-    private let loop: any EventLoop
+    let loop: any EventLoop
     /// Set by `start`, before anything else happens here.
-    private let attached = Mutex<Attached?>(nil)
+    let attached = Mutex<Attached?>(nil)
     private let until = Atomic<Int64>(.min)
-    private let isMeetingRefusals = Atomic<Bool>(false)
     /// What is known of nodes that were away.
     private let absences = Mutex(Absences())
     /// Why the node has to end, once it does.
     private let fatal = Mutex<String?>(nil)
 
     /// What exists once the node does.
-    private struct Attached: Sendable {
+    struct Attached: Sendable {
         var core: NodeCore
         var source: any TopologySource
         var confined: NIOLoopBound<Confined>
     }
 
     /// What lives on the loop.
-    private final class Confined {
+    final class Confined {
         let thread: ThreadState
         let handoff: Handoff
         var view: View?
@@ -152,47 +151,6 @@ final class Cluster: TopologySink, Sendable {
     /// A change was acknowledged, or refused, without all of its holders: they get it by another round of hand-off.
     func missedReplica() { onLoop { $0.handoff.missedReplica() } }
 
-    /// An entry that other nodes hold copies of has changed.
-    func tellCopyHolders() {
-        onLoop { confined in
-            guard let core = self.attached.withLock({ $0?.core }) else { return }
-            for notice in core.copyHolders.takeNotices() {
-                guard let target = self.routing.table.others.first(where: { $0.id == notice.holder }) else { continue }
-                var text = ReplyBuffer(bytes: ByteBuffer(), acceptsGzip: true)
-                text.append("{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"peer.changed\",\"params\":{\"owner\":")
-                text.appendJSONString(core.nodeID)
-                text.append(notice.ticket)
-                text.append(",\"keys\":[")
-                for (index, key) in notice.keys.enumerated() {
-                    if index > 0 { text.append(",") }
-                    key.withUnsafeBytes { text.appendJSONString($0) }
-                }
-                text.append("]}}")
-                // What is lost shows in the stream's numbers.
-                let deadline = NodeClock.monotonicMilliseconds() + Int64(self.network.forwardTimeoutMilliseconds)
-                confined.thread.peers.send(
-                    PeerCall(text: text, deadline: deadline) { _ in }, to: target, over: .changes)
-            }
-        }
-    }
-
-    /// Asks the owners of what is held as copies whether all changes have been heard of.
-    private func renewLeases(_ confined: Confined, _ core: NodeCore) {
-        for owner in core.near.owners {
-            guard let target = routing.table.others.first(where: { $0.id == owner }) else { continue }
-            var text = ReplyBuffer(bytes: ByteBuffer(), acceptsGzip: true)
-            text.append("{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"peer.lease\",\"params\":{\"holder\":")
-            text.appendJSONString(core.nodeID)
-            text.append("}}")
-            let now = NodeClock.monotonicMilliseconds()
-            let call = PeerCall(text: text, deadline: now + core.near.renewalMilliseconds) { result in
-                guard case .success(let reply) = result, let ticket = reply.ticket else { return }
-                core.near.leased(by: owner, ticket, askedAt: now)
-            }
-            confined.thread.peers.send(call, to: target, over: .changes)
-        }
-    }
-
     // MARK: For operators
 
     func connect(to address: String) {
@@ -201,63 +159,6 @@ final class Cluster: TopologySink, Sendable {
     }
 
     func remove(address: String) { source?.remove(address: address) }
-
-    /// Hands this node's keys over and leaves; `completion` is told whether it did.
-    func leave(_ completion: @escaping @Sendable (Bool) -> Void) {
-        onLoop { confined in
-            guard !confined.hasLeft else { return completion(true) }
-            confined.onLeft.append(completion)
-            guard let view = confined.view, view.members.count > 1 else { return self.source?.leave() ?? () }
-            if confined.onLeft.count == 1 { self.askToLeave(confined) }
-        }
-    }
-
-    /// Members go one at a time: two that hand over to each other would take their keys along. The coordinator says who.
-    private func askToLeave(_ confined: Confined) {
-        guard !confined.onLeft.isEmpty, let view = confined.view else { return }
-        if let coordinator = view.coordinator, coordinator != selfID,
-            let target = routing.table.others.first(where: { $0.id == coordinator })
-        {
-            var text = ReplyBuffer(bytes: ByteBuffer(), acceptsGzip: true)
-            text.append("{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"peer.leaving\",\"params\":{\"member\":")
-            text.appendJSONString(selfID.text)
-            text.append("}}")
-            let deadline = NodeClock.monotonicMilliseconds() + Self.leavePauseMilliseconds
-            let call = PeerCall(text: text, deadline: deadline) { result in
-                if case .success(let reply) = result, reply.isTrue { self.beginLeaving(confined) }
-            }
-            confined.thread.peers.send(call, to: target, over: .data)
-        } else if grantLeave(selfID, confined) {
-            beginLeaving(confined)
-        }
-        // Again: the grant runs out, and the coordinator may be another one by then.
-        loop.assumeIsolated().scheduleTask(in: .milliseconds(Self.leavePauseMilliseconds)) { self.askToLeave(confined) }
-    }
-
-    private static let leavePauseMilliseconds: Int64 = 200
-    private static let leaveGrantMilliseconds: Int64 = 5000
-
-    private func beginLeaving(_ confined: Confined) {
-        guard !confined.isLeaving, !confined.onLeft.isEmpty, confined.view != nil else { return }
-        confined.isLeaving = true
-        publish(confined)
-    }
-
-    private func grantLeave(_ id: MemberID, _ confined: Confined) -> Bool {
-        let now = NodeClock.monotonicMilliseconds()
-        if let other = confined.leaver, other.id != id, now < other.until, confined.view?.member(other.id) != nil {
-            return false
-        }
-        confined.leaver = (id, now + Self.leaveGrantMilliseconds)
-        return true
-    }
-
-    /// A member asks this node, the coordinator, whether it may leave now; `answer` is called on the cluster's event loop.
-    func mayLeave(_ id: MemberID, _ answer: @escaping @Sendable (Bool) -> Void) {
-        onLoop { confined in
-            answer(confined.view?.coordinator == self.selfID && self.grantLeave(id, confined))
-        }
-    }
 
     var members: [Member] { source?.members ?? [] }
 
@@ -329,17 +230,11 @@ final class Cluster: TopologySink, Sendable {
 
     // MARK: On the loop
 
-    private var source: (any TopologySource)? { attached.withLock { $0?.source } }
+    var source: (any TopologySource)? { attached.withLock { $0?.source } }
 
-    private func onLoop(_ body: @escaping @Sendable (Confined) -> Void) {
+    func onLoop(_ body: @escaping @Sendable (Confined) -> Void) {
         guard let confined = attached.withLock({ $0?.confined }) else { return }
         if loop.inEventLoop { body(confined.value) } else { loop.execute { body(confined.value) } }
-    }
-
-    private func endLeaving(_ confined: Confined, hasLeft: Bool) {
-        confined.isLeaving = false
-        for completion in confined.onLeft { completion(hasLeft) }
-        confined.onLeft.removeAll()
     }
 
     private func installed(_ view: View, _ confined: Confined) {
@@ -371,7 +266,7 @@ final class Cluster: TopologySink, Sendable {
         publish(confined)
     }
 
-    private func publish(_ confined: Confined) {
+    func publish(_ confined: Confined) {
         let table = RoutingTable(
             view: confined.view, selfID: selfID, replicas: network.replicas, virtualNodes: network.virtualNodes,
             isLeaving: confined.isLeaving,
@@ -383,13 +278,6 @@ final class Cluster: TopologySink, Sendable {
         }
         confined.wasServing = table.isServing
         confined.handoff.begin(table, isLeaving: confined.isLeaving)
-    }
-
-    /// Copies belong to a view: who owns what they are of may have changed.
-    private func dropCopies(epoch: UInt64) {
-        guard let core = attached.withLock({ $0?.core }) else { return }
-        core.near.clear(epoch: epoch)
-        core.copyHolders.begin(stream: UInt64.random(in: 1 ... .max / 2))
     }
 
     private func lost(_ confined: Confined) {
@@ -436,37 +324,6 @@ extension NodeEvent {
             case .dead: .memberDead
             case .left: .memberLeft
             }
-    }
-}
-
-/// Members that went, and how far this node's clock was then.
-private struct Absences: Sendable {
-    /// This node owned keys in the first view it was in: what happened to them before, it has from its own journal.
-    var isFounder = false
-    private(set) var left: [MemberID: UInt64] = [:]
-
-    /// Bounded: ids come from other nodes.
-    mutating func note(_ id: MemberID, at version: UInt64) {
-        if left.count >= 10_000 { left.removeAll() }
-        left[id] = version
-    }
-}
-
-/// A file that says that the data directory's node was in a cluster: removals are remembered from its start on, although
-/// its settings may name no other node.
-private enum ClusterMark {
-    static func isSet(in configuration: NodeConfiguration) -> Bool {
-        configuration.journal.enabled && access(path(configuration), F_OK) == 0
-    }
-
-    static func set(in configuration: NodeConfiguration) {
-        guard configuration.journal.enabled else { return }
-        let descriptor = open(path(configuration), O_WRONLY | O_CREAT | O_CLOEXEC, 0o640)
-        if descriptor >= 0 { close(descriptor) }
-    }
-
-    private static func path(_ configuration: NodeConfiguration) -> String {
-        configuration.local.dataDirectory + "/clustered"
     }
 }
 
