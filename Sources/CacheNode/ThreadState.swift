@@ -21,9 +21,10 @@ final class ThreadState {
     let loop: any EventLoop
     /// Calls to other nodes.
     let peers: PeerClient
-    private let node: NodeCore
+    private let routingState: RoutingState
     private var table: RoutingTable
     private var seenStamp: UInt64 = 0
+    private var tableServesAlone = false
     private var lastOperation = UInt64.random(in: 1 ... .max / 2)
     /// Connections of this event loop that wait for the journal, and their timeouts.
     let connections = ConnectionRegistry()
@@ -40,7 +41,7 @@ final class ThreadState {
         guard let loop = MultiThreadedEventLoopGroup.currentEventLoop else {
             preconditionFailure("threads of the node are event loops")
         }
-        self.node = node
+        routingState = node.cluster.routing
         self.loop = loop
         peers = PeerClient(loop: loop, node: node)
         table = node.cluster.routing.table
@@ -56,10 +57,21 @@ final class ThreadState {
 
     /// The routing as of now.
     var routing: RoutingTable {
+        refreshRouting()
+        return table
+    }
+
+    /// `routing.servesAlone`, without touching the table: its reference count is every thread's.
+    var servesAlone: Bool {
         @inline(__always) get {
-            node.cluster.routing.refresh(&table, &seenStamp)
-            return table
+            if routingState.hasChanged(since: seenStamp) { refreshRouting() }
+            return tableServesAlone
         }
+    }
+
+    private func refreshRouting() {
+        guard routingState.refresh(&table, &seenStamp) else { return }
+        tableServesAlone = table.servesAlone
     }
 
     /// A number for a write that is sent to another node, not used by any node before in all likelihood.

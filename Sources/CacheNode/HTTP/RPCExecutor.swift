@@ -141,7 +141,7 @@ struct RPCExecutor {
                     throw MethodFailure(.journalFailed, .reason("the journal failed before the write was safe"))
                 }
                 let arguments = try BoundParameters(call.params, to: method.parameters, in: context.body)
-                if !context.thread.routing.servesAlone, try context.place(method, call, arguments) {
+                if !context.thread.servesAlone, try context.place(method, call, arguments) {
                     return !call.isNotification
                 }
                 if method.answersLater {
@@ -161,7 +161,7 @@ struct RPCExecutor {
                 if !context.records.isEmpty { context.collectChanges(since: mark, call) }
             } catch {
                 context.sendChangesAnyway()
-                if error.code == .journalFailed, !context.thread.routing.servesAlone {
+                if error.code == .journalFailed, !context.thread.servesAlone {
                     context.node.cluster.missedReplica()
                 }
                 outcome.failed(error.code)

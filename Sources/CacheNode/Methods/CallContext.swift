@@ -119,8 +119,8 @@ extension CallContext {
         if node.copyHolders.changed(key.bytes) { node.cluster.tellCopyHolders() }
         // By the routing as of now, after the change: a node that has begun to join meanwhile, or owns the key by now, must
         // have it.
+        guard !thread.servesAlone else { return }
         let table = thread.routing
-        guard !table.servesAlone else { return }
         let position = RingHash.hash(key.bytes)
         guard table.hasCopies || !table.isOwner(at: position) else { return }
         records.append(

@@ -25,14 +25,18 @@ final class RoutingState: Sendable {
         stamp.add(1, ordering: .releasing)
     }
 
-    /// Brings a thread's own copy up to date; a load where nothing has changed.
-    @inline(__always)
-    func refresh(_ table: inout RoutingTable, _ seen: inout UInt64) {
+    /// Brings a thread's own copy up to date; a load, and false, where nothing has changed.
+    @discardableResult
+    func refresh(_ table: inout RoutingTable, _ seen: inout UInt64) -> Bool {
         let newest = stamp.load(ordering: .acquiring)
-        guard newest != seen else { return }
+        guard newest != seen else { return false }
         table = current.withLock { $0 }
         seen = newest
+        return true
     }
+
+    @inline(__always)
+    func hasChanged(since seen: UInt64) -> Bool { stamp.load(ordering: .acquiring) != seen }
 
     func mayAct(until limit: Int64) { until.store(limit, ordering: .releasing) }
 
