@@ -49,7 +49,8 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
-        // Membership through etcd's JSON gateway.
+        // Membership through etcd's JSON gateway, by hand: it is plain JSON over HTTP, which NIO and our own scanner speak;
+        // etcd's gRPC interface would bring protobuf and three packages for the same calls.
         .target(
             name: "EtcdTopology",
             dependencies: [
