@@ -23,7 +23,8 @@ struct RequestLimits: Sendable {
         maxValueBytes = limits.maxValueBytes
         maxBatch = limits.maxBatch
         maxBodyBytes = limits.maxValueBytes + (1 << 20)
-        maxReplyBytes = max(limits.maxValueBytes + (1 << 20), memoryLimitBytes / 8)
+        // Sizes within a body between nodes are 32-bit numbers.
+        maxReplyBytes = max(limits.maxValueBytes + (1 << 20), min(memoryLimitBytes / 8, 1 << 30))
         maxPeerBodyBytes = 2 * max(maxBodyBytes, maxReplyBytes) + (4 << 20)
     }
 }

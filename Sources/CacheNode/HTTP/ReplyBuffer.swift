@@ -144,6 +144,9 @@ struct ReplyBuffer: ByteSink {
         }
     }
 
+    /// Bytes written, values as they are stored: without the room for a head.
+    var storedBytes: Int { bytes.writerIndex - Self.headRoomBytes }
+
     /// The beginning of the reply.
     var start: Mark { Mark(writerIndex: Self.headRoomBytes, spliceCount: 0, textBytes: 0) }
 

@@ -305,7 +305,7 @@ final class Handoff {
             }
             records.append(record)
             offers.append(offer)
-            bytes += record.bytes.readableBytes
+            bytes += record.storedBytes
             if bytes >= Self.replicateBytes {
                 replicate(records, offers, to: target, round)
                 records = []
@@ -321,8 +321,8 @@ final class Handoff {
     ) {
         guard !records.isEmpty else { return }
         let text = ReplicationCodec.request(records)
-        round.sent(records: records.count, bytes: text.bytes.readableBytes)
-        node.handoffNumbers.sent(records: records.count, bytes: text.bytes.readableBytes)
+        round.sent(records: records.count, bytes: text.storedBytes)
+        node.handoffNumbers.sent(records: records.count, bytes: text.storedBytes)
         call(text, to: target, round) { _ in
             for offer in offers { self.confirm(offer, round) }
             self.sendVouched(round)

@@ -74,8 +74,6 @@ enum PeerFailure: Error, Sendable, Equatable {
     case lost
     /// No answer in time for this call or another of its exchange; whether it was carried out is unknown.
     case timedOut
-    /// The other node does not take this node's calls: it is no member of its view, or of another cluster.
-    case turnedAway(Int64)
 }
 
 /// An answer: one JSON value in what the other node sent.

@@ -5,7 +5,6 @@
 //      "clock":"117680064207323136","hop":1,"operations":[0,…],"calls":[{"jsonrpc":"2.0","id":…,"method":"cache.get","params":…},…]}}
 //
 //     {"jsonrpc":"2.0","id":1,"result":{"epoch":7,"clock":"117680064207323136","replies":[{"jsonrpc":"2.0","id":…,"result":…}, 1101, …]}}
-//     {"jsonrpc":"2.0","id":1,"result":{"epoch":9,"refused":1102}}
 //
 // The inner calls are a client's own bytes: id, method and params as they were sent. Each reply is what the client gets, or
 // the bare code of a call that was not carried out and may be tried again elsewhere. A call is forwarded once: whoever gets
@@ -56,8 +55,6 @@ enum PeerEnvelope {
         case .success(let text):
             let read = text.text.withUnsafeReadableBytes { replies(in: $0, count: calls.count, node: node) }
             switch read {
-            case .refused(let code):
-                for call in calls { call.completion(.failure(.turnedAway(code))) }
             case .replies(let values):
                 for (call, value) in zip(calls, values) {
                     call.completion(.success(PeerReply(text: text, value: value)))
@@ -70,7 +67,6 @@ enum PeerEnvelope {
 
     private enum Read {
         case replies([JSONValue])
-        case refused(Int64)
         case unreadable
     }
 
@@ -111,7 +107,6 @@ enum PeerEnvelope {
                 if isNamed("clock"), value.kind == .string {
                     node.observeClock(unsignedInteger(in: value.content.bytes(in: bytes)))
                 }
-                if isNamed("refused"), let number { return .refused(number) }
             }
         }
         return .unreadable

@@ -79,8 +79,6 @@ final class Forwarding {
         case .failure(.refused):
             deadline = max(deadline, latest)
             again(after: MethodFailure(.ownerUnreachable, .reason("the owner's host refuses connections")), now)
-        case .failure(.turnedAway(let code)):
-            again(after: MethodFailure(refusal: code), now)
         case .failure(.unreachable):
             again(after: MethodFailure(.ownerUnreachable, .reason("no connection to the owner")), now)
         case .failure(.lost):

@@ -247,6 +247,8 @@ final class Storage: Sendable {
         return shards[index].state.withLock { state in
             let rest = flush(from: index + 1)
             state.reread?.flush(version: clock.newest)
+            // A node that is away now may bring old copies back.
+            if isClustered.load(ordering: .relaxed) { state.flushed(upTo: clock.newest) }
             return (rest.removed + state.store.removeAll(), rest.sequence)
         }
     }

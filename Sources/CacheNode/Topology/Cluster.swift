@@ -57,6 +57,8 @@ final class Cluster: TopologySink, Sendable {
         var leaver: (id: MemberID, until: Int64)?
         var onLeft: [@Sendable (Bool) -> Void] = []
         var wasServing = false
+        /// The data directory says that this node was in a cluster.
+        var isMarked = false
 
         init(_ thread: ThreadState, _ handoff: Handoff) {
             self.thread = thread
@@ -102,12 +104,12 @@ final class Cluster: TopologySink, Sendable {
     func stop(limitMilliseconds: Int) {
         guard let attached = attached.withLock({ $0 }) else { return }
         if routing.table.view.map({ $0.members.count > 1 }) ?? false {
-            let left = NIOLockedPromise()
+            let left = Doorbell()
             loop.execute {
-                attached.confined.value.onLeft.append { _ in left.fulfil() }
+                attached.confined.value.onLeft.append { _ in left.ring() }
                 attached.source.leave()
             }
-            left.wait(milliseconds: limitMilliseconds)
+            left.wait(milliseconds: Int64(limitMilliseconds))
         }
         attached.source.stop()
     }
@@ -239,9 +241,10 @@ final class Cluster: TopologySink, Sendable {
 
     private func installed(_ view: View, _ confined: Confined) {
         guard let core = attached.withLock({ $0?.core }) else { return }
-        if view.members.count > 1, !core.storage.isClustered.load(ordering: .relaxed) {
+        if view.members.count > 1, !confined.isMarked {
+            confined.isMarked = true
             core.storage.becomeClustered()
-            ClusterMark.set(in: core.configuration)
+            ClusterMark.set(in: core.configuration, log)
         }
         let members = Set(view.members.map(\.id))
         let isFirst = confined.lastMembers.isEmpty
@@ -325,12 +328,4 @@ extension NodeEvent {
             case .left: .memberLeft
             }
     }
-}
-
-/// Something another thread waits for, briefly.
-private final class NIOLockedPromise: Sendable {
-    private let bell = Doorbell()
-
-    func fulfil() { bell.ring() }
-    func wait(milliseconds: Int) { bell.wait(milliseconds: Int64(milliseconds)) }
 }

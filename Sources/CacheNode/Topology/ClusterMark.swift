@@ -13,10 +13,19 @@ enum ClusterMark {
         configuration.journal.enabled && access(path(configuration), F_OK) == 0
     }
 
-    static func set(in configuration: NodeConfiguration) {
-        guard configuration.journal.enabled else { return }
-        let descriptor = open(path(configuration), O_WRONLY | O_CREAT | O_CLOEXEC, 0o640)
-        if descriptor >= 0 { close(descriptor) }
+    /// Writes the mark on a thread of its own, and logs when that fails.
+    static func set(in configuration: NodeConfiguration, _ log: NodeLog) {
+        guard configuration.journal.enabled, !configuration.network.isClustered else { return }
+        let path = path(configuration)
+        BlockingThread.run {
+            let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o640)
+            guard descriptor < 0 else {
+                close(descriptor)
+                return
+            }
+            let reason = String(cString: strerror(errno))
+            log.emit(.journalJobFailed, ["job": "cluster mark", "reason": .string("\(path): \(reason)")])
+        }
     }
 
     private static func path(_ configuration: NodeConfiguration) -> String {

@@ -143,6 +143,15 @@ struct OfferTests {
         #expect(storage.answer(offer: "a", version: 9, from: .present, now: 60) == .wanted)
     }
 
+    @Test("What a node flushed while it was alone is not brought back by one that was away")
+    func flushedAlone() throws {
+        let storage = makeStorage()
+        try storage.applyPut("a", "1", version: 10)
+        _ = try storage.flush()
+        #expect(storage.answer(offer: "a", version: 10, from: .awaySince(0)) == .stale)
+        #expect(storage.answer(offer: "a", version: 10, from: .present) == .stale)
+    }
+
     @Test("What has expired counts at once, not only when a tick has removed it")
     func expiredUnnoticed() throws {
         let storage = makeStorage()

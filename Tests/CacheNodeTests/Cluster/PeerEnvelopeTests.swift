@@ -142,11 +142,6 @@ struct PeerEnvelopeTests {
         #expect(answers.texts == ["\(failure)", "\(failure)"])
     }
 
-    @Test("A node that is turned away learns why")
-    func turnedAway() {
-        #expect(answers(to: 2, #"{"result":{"epoch":9,"refused":1102}}"#) == ["turnedAway(1102)", "turnedAway(1102)"])
-    }
-
     @Test(
         "A response that does not answer every call is no answer to any",
         arguments: [
