@@ -45,7 +45,7 @@ enum ByteWord {
 
     /// Whether `count` bytes are the same. Names are short, so no call into the C library; the last load overlaps the
     /// one before rather than walking the rest by bytes.
-    @inlinable
+    @inlinable @inline(__always)
     static func equal(_ left: UnsafeRawPointer, _ right: UnsafeRawPointer, count: Int) -> Bool {
         @inline(__always)
         func differ<Word: FixedWidthInteger & BitwiseCopyable>(_ word: Word.Type, at offset: Int) -> Bool {

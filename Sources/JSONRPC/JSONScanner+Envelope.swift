@@ -63,14 +63,25 @@ extension JSONScanner {
         skipWhitespace()
         var more = current != ASCII.closeBrace
         while more {
-            let nameStart = position &+ 1
-            let nameHasEscapes = try scanString()
-            let name = JSONSlice(nameStart, position &- 1)
-            skipWhitespace()
-            try expect(ASCII.colon)
+            if seen & EnvelopeMember.jsonrpc.bit == 0, takes("\"jsonrpc\":\"2.0\",") {
+                seen |= EnvelopeMember.jsonrpc.bit
+                skipWhitespace()
+                continue
+            }
+            var name = JSONSlice(position, position)
+            var nameHasEscapes = false
+            let member: EnvelopeMember
+            if let usual = takeUsualName() {
+                member = usual
+            } else {
+                nameHasEscapes = try scanString()
+                name = JSONSlice(Int(name.start) &+ 1, position &- 1)
+                member = EnvelopeMember(name, hasEscapes: nameHasEscapes, in: bytes)
+                skipWhitespace()
+                try expect(ASCII.colon)
+            }
             skipWhitespace()
 
-            let member = EnvelopeMember(name, hasEscapes: nameHasEscapes, in: bytes)
             if member != .unknown && seen & member.bit != 0 {
                 problem = problem ?? "a member occurs twice"
                 if member == .id { call.id = nil }  // Which of them to answer is anybody's guess.
@@ -120,6 +131,26 @@ extension JSONScanner {
         if let problem { return problem }
         if seen & EnvelopeMember.jsonrpc.bit == 0 { return "jsonrpc is missing" }
         if seen & EnvelopeMember.method.bit == 0 { return "method is missing" }
+        return nil
+    }
+
+    /// Steps over `text` if that is what comes next.
+    @inline(__always)
+    private mutating func takes(_ text: StaticString) -> Bool {
+        let count = text.utf8CodeUnitCount
+        guard bytes.count &- position >= count, let base = bytes.baseAddress,
+            ByteWord.equal(base + position, text.utf8Start, count: count)
+        else { return false }
+        position &+= count
+        return true
+    }
+
+    /// Steps over a member's name and colon where they are spelt as nearly everybody does: no escapes, no space between.
+    @inline(__always)
+    private mutating func takeUsualName() -> EnvelopeMember? {
+        if takes("\"id\":") { return .id }
+        if takes("\"method\":") { return .method }
+        if takes("\"params\":") { return .params }
         return nil
     }
 

@@ -18,37 +18,47 @@ package enum Message {
     case notJSON(offset: Int, reason: StaticString)
 }
 
-/// The elements of a batch, taken apart one at a time.
+/// The elements of a batch, one at a time.
 ///
-/// The whole text was validated before, so an error in the last element is known before the first is acted on. Borrows
-/// the body: not to be kept beyond it.
+/// The whole text was validated before, so an error in the last element is known before the first is acted on. The first
+/// `keptElements` were taken apart meanwhile; later ones are read again, so that a batch of very many takes no memory for
+/// each. Borrows the body: not to be kept beyond it.
 package struct Batch {
     /// Elements in the batch.
     package let count: Int
-    private var remaining: Int
+    private let kept: ContiguousArray<Element>
+    private var position = 0
+    /// Stands on the first element that is not kept.
     private var scanner: JSONScanner
 
-    init(count: Int, scanner: JSONScanner) {
+    /// Elements whose parts are remembered: 120 KiB, below what the allocator maps and unmaps each time.
+    static let keptElements = 512
+
+    init(count: Int, kept: ContiguousArray<Element>, scanner: JSONScanner) {
         self.count = count
-        self.remaining = count
+        self.kept = kept
         self.scanner = scanner
     }
 
-    /// The next element, nil after the last one. Linear in the element's length.
+    /// The next element, nil after the last one. O(1) for those that are kept, else linear in the element's length.
     package mutating func next() -> Element? {
-        guard remaining > 0 else { return nil }
-        remaining &-= 1
+        guard position < count else { return nil }
+        defer { position &+= 1 }
+        return position < kept.count ? kept[position] : scanNext()
+    }
+
+    private mutating func scanNext() -> Element {
         do throws(JSONFault) {
             scanner.skipWhitespace()
             var call = Call()
             let problem = try scanner.scanElement(into: &call)
             scanner.skipWhitespace()
-            if remaining > 0 { try scanner.expect(ASCII.comma) }
+            if position &+ 1 < count { try scanner.expect(ASCII.comma) }
             if let problem { return .invalid(id: call.id, .invalidRequest, reason: problem) }
             return .call(call)
         } catch {
             // Only when the caller changed the body under us.
-            remaining = 0
+            position = count
             return .invalid(id: nil, .parseError, reason: error.reason)
         }
     }
@@ -56,8 +66,8 @@ package struct Batch {
 
 /// Reads a request body.
 ///
-/// One pass and no allocation for a single call; a batch is read twice, once to validate and count it and once as it is
-/// iterated. Never traps, whatever the bytes. Slices in the result are offsets into `body`.
+/// One pass, and no allocation for a single call; of a very long batch (`Batch.keptElements`) the rest is read a second time
+/// as it is iterated. Never traps, whatever the bytes. Slices in the result are offsets into `body`.
 package func parseMessage(_ body: UnsafeRawBufferPointer) -> Message {
     guard body.count <= Int32.max else {
         return .single(.invalid(id: nil, .requestTooLarge, reason: "the body is larger than 2 GiB"))
@@ -79,17 +89,25 @@ package func parseMessage(_ body: UnsafeRawBufferPointer) -> Message {
 }
 
 extension JSONScanner {
-    /// Validates an array to the end of the text and counts its elements.
+    /// Validates an array to the end of the text, counts its elements and takes the first ones apart.
     fileprivate mutating func scanBatch() throws(JSONFault) -> Message {
         try open()
-        let elements = self
         skipWhitespace()
+        var rest = self
+        var kept: ContiguousArray<Element> = []
         var count = 0
         if current == ASCII.closeBracket {
             position &+= 1
         } else {
             while true {
-                _ = try scanValue()
+                if count < Batch.keptElements {
+                    var call = Call()
+                    let problem = try scanElement(into: &call)
+                    kept.append(problem.map { .invalid(id: call.id, .invalidRequest, reason: $0) } ?? .call(call))
+                } else {
+                    if count == Batch.keptElements { rest = self }
+                    _ = try scanValue()
+                }
                 count &+= 1
                 skipWhitespace()
                 guard current == ASCII.comma else { break }
@@ -102,6 +120,6 @@ extension JSONScanner {
         guard count > 0 else {
             return .single(.invalid(id: nil, .invalidRequest, reason: "an empty batch"))
         }
-        return .batch(Batch(count: count, scanner: elements))
+        return .batch(Batch(count: count, kept: kept, scanner: rest))
     }
 }

@@ -156,6 +156,41 @@ struct MessageTests {
         #expect(outcome(#"[{"jsonrpc":"2.0","method":"flush"},]"#) == "notJSON")
     }
 
+    @Test("Beyond the elements that are kept a batch goes on as before", arguments: [511, 512, 513, 1300])
+    func longBatches(count: Int) {
+        let calls = (0..<count).map { number in
+            switch number % 4 {
+            case 0: #"{"jsonrpc":"2.0","id":\#(number),"method":"m","params":{"key":[\#(number)]}}"#
+            case 1: #"{ "method" : "n" , "jsonrpc" : "2.0" }"#
+            case 2: #"[\#(number)]"#
+            default: #"{"jsonrpc":"2.0","id":\#(number)}"#
+            }
+        }
+        let outcomes = calls.map { "(\(outcome($0.hasPrefix("[") ? "0" : $0)))" }
+        #expect(outcome("[\(calls.joined(separator: " , "))]") == "batch \(outcomes.joined(separator: " "))")
+        #expect(outcome("[\(calls.joined(separator: ","))") == "notJSON")
+        #expect(outcome("[\(calls.joined(separator: ",")),]") == "notJSON")
+        #expect(outcome("[\(calls.joined(separator: ",")) 1]") == "notJSON")
+    }
+
+    @Test(
+        "The usual spelling of an envelope, read by comparison, means what any other spelling means",
+        arguments: [
+            (#"{"jsonrpc":"2.0",}"#, "notJSON"), (#"{"jsonrpc":"2.0","#, "notJSON"), (#"{"jsonrpc":"2.0""#, "notJSON"),
+            (#"{"jsonrpc":"2.0",  "id":1,"method":"m"}"#, "call 1 m"),
+            (#"{"id":1,"jsonrpc":"2.0","method":"m"}"#, "call 1 m"),
+            (#"{"id":1,"method":"m","jsonrpc":"2.0"}"#, "call 1 m"),
+            (#"{"jsonrpc":"2.0","jsonrpc":"2.0","id":1,"method":"m"}"#, "invalid -32600 1"),
+            (#"{"jsonrpc":"2.0","id":1,"id":1,"method":"m"}"#, "invalid -32600 null"),
+            (#"{"jsonrpc":"2.0","id":1,"method":"m","params":[1],"params":[1]}"#, "invalid -32600 1"),
+            (#"{"jsonrpc":"2.0","id":}"#, "notJSON"), (#"{"jsonrpc":"2.0","id"1,"method":"m"}"#, "notJSON"),
+            (#"{"jsonrpc":"2.0","id":1,"method":"m","params":[1]"#, "notJSON"),
+            (#"{"jsonrpc":"2.0","params":[1],"method":"m","id":1}"#, "call 1 m [1]"),
+        ])
+    func usualSpelling(_ body: String, _ expected: String) {
+        #expect(outcome(body) == expected)
+    }
+
     @Test("A batch counts its elements before they are read")
     func batchCount() {
         let body = "[" + Array(repeating: " {\"a\":[1,2,{}]} ", count: 1001).joined(separator: ",") + "]"

@@ -64,25 +64,6 @@ struct CacheKey {
     let hash: KeyHash
 }
 
-/// Writes into memory of a fixed size and notes when it was too small.
-private struct BoundedSink: ByteSink {
-    let memory: UnsafeMutableRawBufferPointer
-    var count = 0
-    var overflowed = false
-
-    mutating func append(byte: UInt8) {
-        guard count < memory.count else { return overflowed = true }
-        memory[count] = byte
-        count += 1
-    }
-
-    mutating func append(bytes: UnsafeRawBufferPointer) {
-        guard bytes.count <= memory.count - count else { return overflowed = true }
-        UnsafeMutableRawBufferPointer(rebasing: memory[count...]).copyMemory(from: bytes)
-        count += bytes.count
-    }
-}
-
 extension CallContext {
     /// Decodes a key; throws 1004 for an empty or too long one, -32602 for anything but a string.
     func key(_ value: JSONValue, _ path: ParameterPath) throws(MethodFailure) -> CacheKey {
@@ -90,7 +71,7 @@ extension CallContext {
         let content = value.content.bytes(in: body)
         var bytes = content
         if value.hasEscapes {
-            var sink = BoundedSink(memory: thread.keyBuffer)
+            var sink = FixedSink(thread.keyBuffer)
             decodeString(value, in: body, into: &sink)
             guard !sink.overflowed else {
                 throw MethodFailure(
