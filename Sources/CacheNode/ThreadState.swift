@@ -29,10 +29,12 @@ final class ThreadState {
     /// Connections of this event loop that wait for the journal, and their timeouts.
     let connections = ConnectionRegistry()
     let heads = ResponseHeads()
+    /// Request heads that came before.
+    let knownHeads = KnownHeads()
     /// Set while requests are answered again because the journal has failed: writes get 1201.
     var refusesWrites = false
-    /// Memory of replies handed on, oldest first; by the time one comes to the front the socket has usually taken it.
-    private var replyBuffers = CircularBuffer<ByteBuffer>(initialCapacity: 128)
+    /// Memory of replies that have been sent.
+    private var replyBuffers: [ByteBuffer] = []
 
     /// Scratch memory above this is given back after the request.
     static let retainedScratchBytes = 256 * 1024
@@ -91,13 +93,13 @@ final class ThreadState {
         return lastMilliseconds
     }
 
-    /// Memory for the next reply: that of an earlier one, when there have been enough since. Should somebody still hold
-    /// it, ByteBuffer copies on write.
-    func takeReplyBuffer() -> ByteBuffer {
-        replyBuffers.count < Self.keptReplyBuffers / 2 ? ByteBuffer() : replyBuffers.removeFirst()
+    /// A reply without content, in the memory of an earlier one where there is some. Should somebody still hold that,
+    /// ByteBuffer copies on write.
+    func emptyReply(acceptsGzip: Bool) -> ReplyBuffer {
+        ReplyBuffer(bytes: replyBuffers.popLast() ?? ByteBuffer(), acceptsGzip: acceptsGzip)
     }
 
-    /// Keeps the memory of a reply that was handed on.
+    /// Keeps the memory of a reply that was sent.
     func keepReplyBuffer(_ buffer: ByteBuffer) {
         guard buffer.capacity <= Self.keptReplyBytes, replyBuffers.count < Self.keptReplyBuffers else { return }
         replyBuffers.append(buffer)

@@ -47,10 +47,10 @@ enum HeadOutcome: Equatable, Sendable {
         self = bytes.withUnsafeBytes { bytes in
             do throws(HTTPParseError) {
                 let visible = UnsafeRawBufferPointer(rebasing: bytes[..<(count ?? bytes.count)])
-                guard let (facts, headBytes) = try HTTPRequestParser.parseHead(visible, scanned: &scanned) else {
+                guard let read = try HTTPRequestParser.parseHead(visible, scanned: &scanned) else {
                     return .incomplete
                 }
-                return .accepted(HeadFacts(facts), headBytes: headBytes)
+                return .accepted(HeadFacts(read.facts), headBytes: read.headBytes)
             } catch {
                 return .refused(error.status)
             }
@@ -106,8 +106,9 @@ struct RequestReader {
                 try HTTPRequestParser.parseHead(bytes, scanned: &scanned)
             }
             self.scanned = scanned
-            guard let (facts, headBytes) = read else { return false }
-            inbound.moveReaderIndex(forwardBy: headBytes)
+            guard let read else { return false }
+            inbound.moveReaderIndex(forwardBy: read.headBytes)
+            let facts = read.facts
             state = facts.isChunked ? .chunks(facts, ChunkedDecoder()) : .length(facts)
         case .length(let facts):
             guard let slice = inbound.readSlice(length: facts.contentLength ?? 0) else { return false }

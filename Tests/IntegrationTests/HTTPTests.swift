@@ -116,6 +116,24 @@ extension IntegrationTests {
             }
         }
 
+        @Test func `replies that the client is slow to take come whole and in order`() throws {
+            let value = "\"" + String(repeating: "abcdefghij", count: 30_000) + "\""
+            let node = try NodeProcess.start()
+            let connection = try node.connection()
+            try node.client().put("slowly taken", value, "\"compress\":\"never\"")
+            let count = 60
+            // 10 MB of replies: the socket is full long before the client begins to read.
+            for id in 0..<count {
+                let key = id % 2 == 0 ? "slowly taken" : "none"
+                try connection.send(HTTPRequest.post(RPCClient.request("cache.get", "[\"\(key)\"]", id: "\(id)")))
+            }
+            for id in 0..<count {
+                let reply = try connection.receive().json()
+                #expect(reply["id"]?.integer == id)
+                #expect(reply["result"]?["value"]?.text == (id % 2 == 0 ? value : nil))
+            }
+        }
+
         @Test func `replies that wait for the disk keep the order of a pipeline`() throws {
             let node = try NodeProcess.start(["journal.fsync=always"])
             let connection = try node.connection()

@@ -163,7 +163,7 @@ extension HTTPConnectionHandler {
         }
     }
 
-    private var hasNothingToSend: Bool { parked.isEmpty && output.isEmpty && unsentLargeReplies == 0 }
+    private var hasNothingToSend: Bool { parked.isEmpty && output.isEmpty && queuedWrites == 0 }
 
     /// The node is stopping: an idle connection closes now, a busy one after its reply.
     func drain() {

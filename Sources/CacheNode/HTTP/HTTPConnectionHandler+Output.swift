@@ -27,7 +27,7 @@ struct PendingOutput {
 
     var isEmpty: Bool { bytes.readableBytes == 0 }
 
-    mutating func append(_ response: ProcessedResponse, for request: CompleteRequest?) {
+    mutating func append(_ response: borrowing ProcessedResponse, for request: CompleteRequest?) {
         if sequence == 0 && response.sequence > 0 { settledBytes = bytes.readableBytes }
         sequence = max(sequence, response.sequence)
         if sequence > 0 {
@@ -56,6 +56,35 @@ struct Parked {
     var closes: Bool
 }
 
+/// Parked replies of one connection, in order, and what they keep.
+struct ParkedQueue {
+    private var entries = CircularBuffer<Parked>(initialCapacity: 0)
+    /// Bytes kept until they are sent.
+    private(set) var heldBytes = 0
+
+    var isEmpty: Bool { entries.isEmpty }
+    /// The sequence the first one waits for; nil when there is none.
+    var firstSequence: UInt64? { entries.first?.output.sequence }
+
+    mutating func append(_ parked: Parked) {
+        heldBytes += parked.output.heldBytes
+        entries.append(parked)
+    }
+
+    /// Takes out the first one; there must be one.
+    mutating func removeFirst() -> Parked {
+        let first = entries.removeFirst()
+        heldBytes -= first.output.heldBytes
+        return first
+    }
+
+    /// Takes out all.
+    mutating func removeAll() -> CircularBuffer<Parked> {
+        defer { self = ParkedQueue() }
+        return entries
+    }
+}
+
 extension HTTPConnectionHandler {
     /// Replies of this size or more are counted as buffers until the socket has taken them.
     private static let countedReplyBytes = 64 * 1024
@@ -73,8 +102,9 @@ extension HTTPConnectionHandler {
         guard !output.isEmpty, context != nil else { return }
         var ready = PendingOutput()
         swap(&ready, &output)
-        if parked.isEmpty && ready.sequence <= node.storage.watermark {
+        if parked.isEmpty && (ready.sequence == 0 || ready.sequence <= node.storage.watermark) {
             write(ready.bytes)
+            thread.keepReplyBuffer(ready.bytes)
             if isClosing { finishClosing() }
         } else {
             parked.append(Parked(output: ready, closes: isClosing))
@@ -84,9 +114,10 @@ extension HTTPConnectionHandler {
 
     /// Sends what the journal has made safe.
     func release(upTo watermark: UInt64) {
-        while let first = parked.first, first.output.sequence <= watermark {
-            parked.removeFirst()
+        while let sequence = parked.firstSequence, sequence <= watermark {
+            let first = parked.removeFirst()
             write(first.output.bytes)
+            thread.keepReplyBuffer(first.output.bytes)
             if first.closes { return finishClosing() }
         }
         // A last reply that is not flushed yet closes when it is.
@@ -99,8 +130,7 @@ extension HTTPConnectionHandler {
     func journalFailed(watermark: UInt64) {
         release(upTo: watermark)
         guard !parked.isEmpty else { return }
-        let lost = parked
-        parked.removeAll()
+        let lost = parked.removeAll()
         thread.refusesWrites = true
         defer { thread.refusesWrites = false }
         for entry in lost {
@@ -111,7 +141,7 @@ extension HTTPConnectionHandler {
                     write(bytes)
                 case .request(let request):
                     let outcome = processor.respond(
-                        to: request, thread: thread, buffer: ByteBuffer(), onEventLoop: false)
+                        to: request, thread: thread, onEventLoop: false)
                     // Nothing is pending: while writes are refused, so are calls to other nodes.
                     if case .answered(let response) = outcome { write(response.bytes) }
                 }
@@ -121,21 +151,28 @@ extension HTTPConnectionHandler {
         proceed()
     }
 
-    /// Writes and flushes; large buffers are counted until the socket has taken them.
+    /// Sends bytes, at once as far as the socket takes them; the rest is NIO's, and counted until the socket has taken it.
     func write(_ bytes: ByteBuffer) {
-        guard let context else { return }
         let count = bytes.readableBytes
         thread.counters.bytesWritten.add(count)
-        guard count >= Self.countedReplyBytes else {
-            return context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
-        }
+        guard queuedWrites == 0, let socket else { return enqueue(bytes) }
+        let sent = bytes.withUnsafeReadableBytes { socket.send($0) }
+        guard sent < count else { return }
+        var rest = bytes
+        rest.moveReaderIndex(forwardBy: sent)
+        enqueue(rest)
+    }
+
+    private func enqueue(_ bytes: ByteBuffer) {
+        guard let context else { return }
         let budget = node.budget
-        budget.add(bytes: count)
-        unsentLargeReplies += 1
+        let countedBytes = bytes.readableBytes >= Self.countedReplyBytes ? bytes.readableBytes : 0
+        budget.add(bytes: countedBytes)
+        queuedWrites += 1
         let promise = context.eventLoop.makePromise(of: Void.self)
         promise.futureResult.assumeIsolated().whenComplete { _ in
-            budget.release(bytes: count)
-            self.unsentLargeReplies -= 1
+            budget.release(bytes: countedBytes)
+            self.queuedWrites -= 1
         }
         context.writeAndFlush(wrapOutboundOut(bytes), promise: promise)
     }

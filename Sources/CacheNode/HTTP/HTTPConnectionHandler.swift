@@ -45,6 +45,8 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     var registryIndex = -1
     /// Bytes that have come and are not yet part of a request.
     private var inbound = ByteBuffer()
+    /// Which of the thread's known heads fitted last.
+    private var knownHead = 0
     /// How far `inbound` has been searched for the end of a head.
     private var scannedBytes = 0
     /// A chunked body so far; a body of known length stays in `inbound` until it is whole.
@@ -52,7 +54,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     /// Replies that leave at the end of the tick.
     var output = PendingOutput()
     var isFlushScheduled = false
-    var parked = CircularBuffer<Parked>(initialCapacity: 0)
+    var parked = ParkedQueue()
     var isInParkedList = false
     private var wantsRead = false
     /// Over `max_connections`: only another node may use it.
@@ -62,8 +64,12 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     var isClosing = false
     /// When the last reply was produced.
     var closingSince: Int64 = 0
-    /// Large replies that the socket has not taken yet.
-    var unsentLargeReplies = 0
+    /// The connection's own socket, while the channel is active.
+    private(set) var socket: DirectSocket?
+    /// Writes that wait in NIO's queue for the socket to take them.
+    var queuedWrites = 0
+    /// The socket takes what is written, as the channel last said.
+    private var isWritable = true
     /// Since when the socket has not taken everything, for the slow-reader timeout.
     var unwritableSince: Int64?
 
@@ -92,7 +98,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         ended()
-        parked.removeAll()
+        _ = parked.removeAll()
         thread.connections.remove(self)
         node.budget.connectionClosed()
         self.context = nil
@@ -100,6 +106,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
 
     /// A connection over `max_connections` is told so and closed.
     func channelActive(context: ChannelHandlerContext) {
+        socket = DirectSocket(of: context)
         context.fireChannelActive()
         let excess = node.budget.openConnections - node.configuration.limits.maxConnections
         isExcess = excess > 0
@@ -115,6 +122,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
+        socket = nil
         ended()
         context.fireChannelInactive()
     }
@@ -170,7 +178,8 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        unwritableSince = context.channel.isWritable ? nil : thread.readClock()
+        isWritable = context.channel.isWritable
+        unwritableSince = isWritable ? nil : thread.readClock()
         proceed()
         context.fireChannelWritabilityChanged()
     }
@@ -187,9 +196,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     /// are here already wait, and no more are read.
     private var canHandle: Bool {
         if case .executing = phase { return false }
-        guard let context, context.channel.isWritable else { return false }
-        let waiting = parked.reduce(output.heldBytes) { $0 + $1.output.heldBytes }
-        return waiting < Self.maxWaitingBytes
+        return isWritable && context != nil && output.heldBytes + parked.heldBytes < Self.maxWaitingBytes
     }
 
     /// Takes requests out of `inbound` as long as they are whole and may be answered.
@@ -223,9 +230,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
 
     private func readHead() throws(HTTPParseError) -> Bool {
         let now = thread.readClock()
-        let read = try inbound.withReadableBytes { bytes throws(HTTPParseError) in
-            try HTTPRequestParser.parseHead(bytes, scanned: &scannedBytes)
-        }
+        let read = try inbound.withReadableBytes { bytes throws(HTTPParseError) in try readHead(bytes) }
         guard let (facts, headBytes) = read else {
             // Empty lines behind a body are no request that has begun (RFC 9112 section 2.2).
             let hasBegun = inbound.readableBytesView.contains { $0 != 0x0D && $0 != 0x0A }
@@ -235,6 +240,21 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
         inbound.moveReaderIndex(forwardBy: headBytes)
         begin(facts, now)
         return true
+    }
+
+    /// The head at the start of `bytes`: by comparison with those that came before, else by parsing it.
+    @inline(__always)
+    private func readHead(
+        _ bytes: UnsafeRawBufferPointer
+    ) throws(HTTPParseError) -> (facts: RequestFacts, headBytes: Int)? {
+        if let known = thread.knownHeads.match(bytes, hint: &knownHead) {
+            scannedBytes = 0
+            return known
+        }
+        guard let read = try HTTPRequestParser.parseHead(bytes, scanned: &scannedBytes) else { return nil }
+        knownHead = thread.knownHeads.remember(
+            UnsafeRawBufferPointer(rebasing: bytes[..<read.headBytes]), read.facts, lengthDigits: read.lengthDigits)
+        return (read.facts, read.headBytes)
     }
 
     /// A head has come: refuse what can be refused now, before a large body is sent.
@@ -308,7 +328,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
         phase = .idle(since: thread.lastMilliseconds)
         let request = CompleteRequest(facts: facts, body: body, remote: remote)
         switch processor.respond(
-            to: request, thread: thread, buffer: thread.takeReplyBuffer(), onEventLoop: true)
+            to: request, thread: thread, onEventLoop: true)
         {
         case .answered(let response):
             if reservedBytes > 0 { node.budget.release(bytes: reservedBytes) }
@@ -332,7 +352,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
                 eventLoop.execute { handler.value.completed(request, response, reservedBytes: reservedBytes) }
             }
             guard let thread else { return complete(nil) }
-            switch processor.respond(to: request, thread: thread, buffer: ByteBuffer(), onEventLoop: false) {
+            switch processor.respond(to: request, thread: thread, onEventLoop: false) {
             case .answered(let response): complete(response)
             case .pending(let start): start { complete($0) }
             case .needsWorker: preconditionFailure("a worker runs whatever it is given")
@@ -356,7 +376,6 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     /// Puts a response behind those that wait to be sent.
     private func accept(_ response: ProcessedResponse, for request: CompleteRequest?) {
         output.append(response, for: request)
-        thread.keepReplyBuffer(response.bytes)
         if !response.keepsAlive { startClosing() }
     }
 

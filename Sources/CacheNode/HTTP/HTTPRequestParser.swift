@@ -26,6 +26,15 @@ struct HTTPParseError: Error, Equatable {
     static func bad(_ reason: StaticString) -> HTTPParseError { HTTPParseError(status: .badRequest, reason: reason) }
 }
 
+/// A request head that was read from the start of some bytes.
+struct ReadHead: Equatable {
+    var facts: RequestFacts
+    /// Where the body begins.
+    var headBytes: Int
+    /// Where the value of Content-Length stands.
+    var lengthDigits: Range<Int>?
+}
+
 enum HTTPRequestParser {
     /// The longest head that is read, in bytes.
     static let maxHeadBytes = 16 * 1024
@@ -36,7 +45,7 @@ enum HTTPRequestParser {
     /// Empty lines in front of the request line are skipped (RFC 9112 section 2.2).
     static func parseHead(
         _ bytes: UnsafeRawBufferPointer, scanned: inout Int
-    ) throws(HTTPParseError) -> (facts: RequestFacts, headBytes: Int)? {
+    ) throws(HTTPParseError) -> ReadHead? {
         var start = 0
         while start + 1 < bytes.count && bytes[start] == 0x0D && bytes[start + 1] == 0x0A { start += 2 }
         guard let end = try findEnd(bytes, from: max(start, scanned)) else {
@@ -53,11 +62,16 @@ enum HTTPRequestParser {
         scanned = 0
         var lines = HeadLines(bytes: bytes, position: start, end: end)
         var facts = try lines.requestLine()
+        var lengthDigits: Range<Int>?
         while let field = try lines.nextField() {
             try facts.note(field.name, field.value)
+            guard lengthDigits == nil, facts.contentLength != nil, let base = bytes.baseAddress,
+                let value = field.value.baseAddress
+            else { continue }
+            lengthDigits = value - base..<value - base + field.value.count
         }
         try facts.finish()
-        return (facts, end)
+        return ReadHead(facts: facts, headBytes: end, lengthDigits: lengthDigits)
     }
 
     /// The offset behind the empty line that ends the head.

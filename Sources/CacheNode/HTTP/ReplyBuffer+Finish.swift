@@ -14,11 +14,10 @@ extension ReplyBuffer {
     consuming func finish(_ head: inout ResponseHead, _ heads: ResponseHeads, now: Int64) -> ByteBuffer {
         head.variesByEncoding = head.variesByEncoding || holdsCompressedValues
         guard splices.isEmpty else { return finishAsGzip(&head, heads, now) }
-        var result = bytes
         heads.write(
-            head, contentLength: result.writerIndex - Self.headRoomBytes, now: now, endingAt: Self.headRoomBytes,
-            in: &result)
-        return result
+            head, contentLength: bytes.writerIndex - Self.headRoomBytes, now: now, endingAt: Self.headRoomBytes,
+            in: &bytes)
+        return bytes
     }
 
     private func finishAsGzip(_ head: inout ResponseHead, _ heads: ResponseHeads, _ now: Int64) -> ByteBuffer {

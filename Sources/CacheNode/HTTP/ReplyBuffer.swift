@@ -26,7 +26,7 @@ struct ReplyBuffer: ByteSink {
         fileprivate(set) var textBytes: Int
     }
 
-    private(set) var bytes: ByteBuffer
+    var bytes: ByteBuffer
     private(set) var splices: [Splice] = []
     /// True when a compressed value is part of the reply, sent compressed or not: the reply then varies by
     /// Accept-Encoding.
@@ -36,17 +36,35 @@ struct ReplyBuffer: ByteSink {
     let acceptsGzip: Bool
 
     /// An empty reply that reuses the memory of `bytes`, whose content is dropped.
-    init(bytes: ByteBuffer, acceptsGzip: Bool) {
+    init(bytes: consuming ByteBuffer, acceptsGzip: Bool) {
+        bytes.clear(minimumCapacity: Self.headRoomBytes + 192)
+        bytes.moveWriterIndex(to: Self.headRoomBytes)
         self.bytes = bytes
         self.acceptsGzip = acceptsGzip
-        self.bytes.clear(minimumCapacity: Self.headRoomBytes + 192)
-        self.bytes.moveWriterIndex(to: Self.headRoomBytes)
     }
 
     @inline(__always)
     mutating func append(byte: UInt8) {
-        bytes.writeInteger(byte)
-        textBytes &+= 1
+        append(upTo: 1) { $0.append(byte: byte) }
+    }
+
+    /// Appends what `write` puts into a sink that takes `capacity` bytes, which must be enough: one growth and one check for
+    /// several pieces of text.
+    @inline(__always)
+    mutating func append(upTo capacity: Int, _ write: (inout FixedSink) -> Void) {
+        let count = bytes.writeWithUnsafeMutableBytes(minimumWritableBytes: capacity) { target in
+            var sink = FixedSink(target)
+            write(&sink)
+            precondition(!sink.overflowed, "the capacity that was asked for is enough")
+            return sink.count
+        }
+        textBytes &+= count
+    }
+
+    /// Opens a response: everything before the result. `id` is the text to echo; nil writes `null`.
+    @inline(__always)
+    mutating func appendResponsePrefix(id: JSONSlice?, in body: UnsafeRawBufferPointer) {
+        append(upTo: 48 + (id?.count ?? 0)) { $0.appendResponsePrefix(id: id, in: body) }
     }
 
     @inline(__always)

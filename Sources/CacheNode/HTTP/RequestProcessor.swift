@@ -53,15 +53,15 @@ struct RequestProcessor {
             || request.facts.target == .metrics
     }
 
-    /// Answers `request` into `buffer`, whose content is dropped. `onEventLoop`: only what does not hold the loop up.
+    /// Answers `request`. `onEventLoop`: only what does not hold the loop up.
     func respond(
-        to request: CompleteRequest, thread: ThreadState, buffer: ByteBuffer, onEventLoop: Bool
+        to request: CompleteRequest, thread: ThreadState, onEventLoop: Bool
     ) -> RequestOutcome {
         if onEventLoop && needsWorker(request) { return .needsWorker(.short) }
         let started = thread.lastNanoseconds
         var facts = request.facts
         if node.isDraining { facts.keepsAlive = false }
-        switch dispatch(facts, request.body, thread, buffer, onEventLoop) {
+        switch dispatch(facts, request.body, thread, onEventLoop) {
         case .needsWorker(let job): return .needsWorker(job)
         case .answered(let response):
             account(request, response, since: started, thread)
@@ -91,7 +91,7 @@ struct RequestProcessor {
     }
 
     private func dispatch(
-        _ facts: RequestFacts, _ body: ByteBuffer, _ thread: ThreadState, _ buffer: ByteBuffer, _ onEventLoop: Bool
+        _ facts: RequestFacts, _ body: ByteBuffer, _ thread: ThreadState, _ onEventLoop: Bool
     ) -> RequestOutcome {
         switch facts.target {
         case .peer:
@@ -100,14 +100,14 @@ struct RequestProcessor {
                     refusal(
                         .methodNotAllowed, .invalidRequest, "for other nodes", facts, thread, allow: "POST"))
             }
-            return answerPeer(facts, body, thread, buffer)
+            return answerPeer(facts, body, thread)
         case .rpc, .root:
             guard facts.method == .post else {
                 return .answered(
                     refusal(
                         .methodNotAllowed, .invalidRequest, "POST a JSON-RPC message", facts, thread, allow: "POST"))
             }
-            return answerRPC(facts, body, thread, buffer, onEventLoop)
+            return answerRPC(facts, body, thread, onEventLoop)
         case .healthz, .readyz, .metrics, .openRPC:
             guard facts.method == .get || facts.method == .head else {
                 return .answered(
@@ -121,7 +121,7 @@ struct RequestProcessor {
     }
 
     private func answerRPC(
-        _ facts: RequestFacts, _ body: ByteBuffer, _ thread: ThreadState, _ buffer: ByteBuffer, _ onEventLoop: Bool
+        _ facts: RequestFacts, _ body: ByteBuffer, _ thread: ThreadState, _ onEventLoop: Bool
     ) -> RequestOutcome {
         guard facts.hasJSONContent else {
             return .answered(
@@ -130,7 +130,7 @@ struct RequestProcessor {
         }
         switch facts.contentCoding {
         case .identity:
-            return body.withUnsafeReadableBytes { runRPC($0, body, facts, thread, buffer, onEventLoop) }
+            return body.withUnsafeReadableBytes { runRPC($0, body, facts, thread, onEventLoop) }
         case .unsupported, .holes:
             return .answered(
                 refusal(
@@ -149,7 +149,7 @@ struct RequestProcessor {
                 let rest = max(inflated.count - guess, 0)
                 node.budget.add(bytes: rest)
                 defer { node.budget.release(bytes: rest) }
-                return inflated.withBytes { runRPC($0, nil, facts, thread, buffer, onEventLoop) }
+                return inflated.withBytes { runRPC($0, nil, facts, thread, onEventLoop) }
             } catch CompressionError.tooLarge {
                 return .answered(
                     refusal(
@@ -164,24 +164,33 @@ struct RequestProcessor {
     /// `source`: the buffer that `body` is the content of, where there is one.
     private func runRPC(
         _ body: UnsafeRawBufferPointer, _ source: ByteBuffer?, _ facts: RequestFacts, _ thread: ThreadState,
-        _ buffer: ByteBuffer, _ onEventLoop: Bool
+        _ onEventLoop: Bool
     ) -> RequestOutcome {
         let message = parseMessage(body)
         if onEventLoop, let job = node.executor.needsWorker(message, in: body) { return .needsWorker(job) }
-        var context = CallContext(
-            node: node, thread: thread, body: body, now: thread.lastMilliseconds,
-            reply: ReplyBuffer(bytes: buffer, acceptsGzip: facts.acceptsGzip))
-        context.bodyBuffer = source
-        let outcome = node.executor.run(message, &context)
-        guard let pending = context.pending else { return .answered(respond(context.reply, outcome, facts, thread)) }
-        context.startReplication()
-        let reply = context.reply
+        let (reply, outcome, pending) = runCalls(message, body, source, facts, thread)
+        guard let pending else { return .answered(respond(reply, outcome, facts, thread)) }
         return .pending { deliver in
             pending.onFinish = { pending, reply in
                 deliver(self.respond(reply, pending.outcome, facts, thread))
             }
             pending.seal(reply, outcome)
         }
+    }
+
+    /// A function of its own so that the context is gone when it returns: the reply is finished in place, which nothing else
+    /// that holds its memory would allow.
+    private func runCalls(
+        _ message: consuming Message, _ body: UnsafeRawBufferPointer, _ source: ByteBuffer?, _ facts: RequestFacts,
+        _ thread: ThreadState
+    ) -> (ReplyBuffer, MessageOutcome, PendingMessage?) {
+        var context = CallContext(
+            node: node, thread: thread, body: body, now: thread.lastMilliseconds,
+            reply: thread.emptyReply(acceptsGzip: facts.acceptsGzip))
+        context.bodyBuffer = source
+        let outcome = node.executor.run(message, &context)
+        if context.pending != nil { context.startReplication() }
+        return (context.reply, outcome, context.pending)
     }
 
     /// Makes a response of a complete reply.

@@ -121,8 +121,20 @@ enum CacheGet {
         try context.checkReplySize()
         let mark = context.reply.mark
         let thread = context.thread
-        thread.blocks.clear(minimumCapacity: 0)
+        var isComplete = false
+        var hasBlocks = false
         func copy(_ entry: borrowing Entry) {
+            if case .plain = entry.form, fields == .usual, entry.version != known {
+                isComplete = true
+                let (value, version) = (entry.value, entry.version)
+                return context.reply.append(upTo: value.count + 64) { sink in
+                    sink.append("{\"found\":true,\"value\":")
+                    sink.append(bytes: value)
+                    sink.append(",\"cas\":\"")
+                    sink.append(decimal: version)
+                    sink.append("\"}")
+                }
+            }
             context.reply.append("{\"found\":true")
             guard entry.version != known, fields.contains(.value) else { return }
             context.reply.append(",\"value\":")
@@ -133,7 +145,9 @@ enum CacheGet {
                 if context.reply.acceptsGzip {
                     context.reply.append(blocks: entry.value, originalBytes: originalBytes, crc32: crc32)
                 } else {
+                    thread.blocks.clear(minimumCapacity: 0)
                     thread.blocks.writeBytes(entry.value)
+                    hasBlocks = true
                 }
             }
         }
@@ -143,13 +157,14 @@ enum CacheGet {
         case .copies(let owner): found = context.node.near.read(key, owner: owner, now: context.now, copy)
         }
         guard let facts = found else { return false }
+        guard !isComplete else { return true }
         if facts.version == known {
             context.reply.append(",\"notModified\":true,\"cas\":\"")
             context.reply.append(decimal: facts.version)
             context.reply.append("\"}")
             return true
         }
-        if thread.blocks.readableBytes > 0, case .deflated(let originalBytes, let crc32) = facts.form {
+        if hasBlocks, case .deflated(let originalBytes, let crc32) = facts.form {
             let inflated = thread.blocks.withUnsafeReadableBytes { blocks in
                 context.reply.append(
                     inflating: blocks, originalBytes: originalBytes, crc32: crc32, with: &thread.inflater)

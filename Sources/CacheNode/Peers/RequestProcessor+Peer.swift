@@ -19,7 +19,7 @@ private struct PeerFrame {
 
 extension RequestProcessor {
     func answerPeer(
-        _ facts: RequestFacts, _ body: ByteBuffer, _ thread: ThreadState, _ buffer: ByteBuffer
+        _ facts: RequestFacts, _ body: ByteBuffer, _ thread: ThreadState
     ) -> RequestOutcome {
         let source: PeerText?
         switch facts.contentCoding {
@@ -33,7 +33,7 @@ extension RequestProcessor {
         return source.text.withUnsafeReadableBytes { bytes in
             var context = CallContext(
                 node: node, thread: thread, body: bytes, now: thread.lastMilliseconds,
-                reply: ReplyBuffer(bytes: buffer, acceptsGzip: true))
+                reply: thread.emptyReply(acceptsGzip: true))
             context.origin = .peer(.unknown)
             context.source = source
             var outcome = MessageOutcome(kind: .answered, calls: 0)

@@ -55,7 +55,7 @@ private struct Receiver {
                 }
                 facts.contentCoding = isHoled ? .holes : .identity
                 let outcome = RequestProcessor(node: node).respond(
-                    to: CompleteRequest(facts: facts, body: body), thread: thread, buffer: ByteBuffer(),
+                    to: CompleteRequest(facts: facts, body: body), thread: thread,
                     onEventLoop: true)
                 switch outcome {
                 case .answered(let response): promise.succeed((response.status, response.bytes))
