@@ -10,8 +10,10 @@ struct PendingOutput {
     var sequence: UInt64 = 0
     /// Bytes of the replies in front of the first one that waits: true whatever becomes of the journal.
     private(set) var settledBytes = 0
-    /// What was answered behind that, to be answered again if the journal fails.
-    private(set) var unsettled: [Unsettled] = []
+    /// What was answered behind that, to be answered again if the journal fails: the first, which nearly always is the only
+    /// one, and those behind it.
+    private var firstUnsettled: Unsettled?
+    private var moreUnsettled: [Unsettled] = []
     /// Bytes of the requests kept for that.
     private var requestBytes = 0
 
@@ -27,11 +29,14 @@ struct PendingOutput {
 
     var isEmpty: Bool { bytes.readableBytes == 0 }
 
+    var unsettled: [Unsettled] { firstUnsettled.map { [$0] + moreUnsettled } ?? [] }
+
     mutating func append(_ response: borrowing ProcessedResponse, for request: CompleteRequest?) {
         if sequence == 0 && response.sequence > 0 { settledBytes = bytes.readableBytes }
         sequence = max(sequence, response.sequence)
         if sequence > 0 {
-            unsettled.append(request.map { .request($0) } ?? .refusal(response.bytes))
+            let entry: Unsettled = request.map { .request($0) } ?? .refusal(response.bytes)
+            if firstUnsettled == nil { firstUnsettled = entry } else { moreUnsettled.append(entry) }
             requestBytes += request?.body.readableBytes ?? 0
         }
         if isEmpty {
@@ -58,30 +63,31 @@ struct Parked {
 
 /// Parked replies of one connection, in order, and what they keep.
 struct ParkedQueue {
-    private var entries = CircularBuffer<Parked>(initialCapacity: 0)
+    /// Nearly always the only one: a client that waits for its reply sends nothing more.
+    private var first: Parked?
+    private var others = CircularBuffer<Parked>(initialCapacity: 0)
     /// Bytes kept until they are sent.
     private(set) var heldBytes = 0
 
-    var isEmpty: Bool { entries.isEmpty }
-    /// The sequence the first one waits for; nil when there is none.
-    var firstSequence: UInt64? { entries.first?.output.sequence }
+    var isEmpty: Bool { first == nil }
 
-    mutating func append(_ parked: Parked) {
+    mutating func append(_ parked: consuming Parked) {
         heldBytes += parked.output.heldBytes
-        entries.append(parked)
+        if first == nil { first = parked } else { others.append(parked) }
     }
 
-    /// Takes out the first one; there must be one.
-    mutating func removeFirst() -> Parked {
-        let first = entries.removeFirst()
-        heldBytes -= first.output.heldBytes
-        return first
+    /// Takes out the first one if it waits for `watermark` or less.
+    mutating func takeFirst(upTo watermark: UInt64) -> Parked? {
+        guard let sequence = first?.output.sequence, sequence <= watermark, let taken = first.take() else { return nil }
+        heldBytes -= taken.output.heldBytes
+        first = others.popFirst()
+        return taken
     }
 
     /// Takes out all.
-    mutating func removeAll() -> CircularBuffer<Parked> {
+    mutating func removeAll() -> [Parked] {
         defer { self = ParkedQueue() }
-        return entries
+        return first.map { [$0] + others } ?? []
     }
 }
 
@@ -114,8 +120,7 @@ extension HTTPConnectionHandler {
 
     /// Sends what the journal has made safe.
     func release(upTo watermark: UInt64) {
-        while let sequence = parked.firstSequence, sequence <= watermark {
-            let first = parked.removeFirst()
+        while let first = parked.takeFirst(upTo: watermark) {
             write(first.output.bytes)
             thread.keepReplyBuffer(first.output.bytes)
             if first.closes { return finishClosing() }

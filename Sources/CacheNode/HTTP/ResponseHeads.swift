@@ -111,9 +111,11 @@ final class ResponseHeads {
             rest /= 10
         }
         let start = end - usual.count - (13 - first)
-        buffer.setBytes(usual, at: start)
-        tail.span.withUnsafeBytes { bytes in
-            _ = buffer.setBytes(UnsafeRawBufferPointer(rebasing: bytes[first...]), at: start + usual.count)
+        buffer.withVeryUnsafeMutableBytes { storage in
+            var sink = FixedSink(UnsafeMutableRawBufferPointer(rebasing: storage[start..<end]))
+            usual.withUnsafeBytes { sink.append(bytes: $0) }
+            tail.span.withUnsafeBytes { sink.append(bytes: UnsafeRawBufferPointer(rebasing: $0[first...])) }
+            assert(sink.count == end - start && !sink.overflowed, "the head ends where the body begins")
         }
         buffer.moveReaderIndex(to: start)
     }

@@ -211,9 +211,11 @@ enum CachePut {
     private static func write(_ report: WriteReport, _ context: inout CallContext) {
         switch report.outcome {
         case .stored:
-            context.reply.append("{\"stored\":true,\"cas\":\"")
-            context.reply.append(decimal: report.version)
-            context.reply.append("\"}")
+            context.reply.append(upTo: 48) { sink in
+                sink.append("{\"stored\":true,\"cas\":\"")
+                sink.append(decimal: report.version)
+                sink.append("\"}")
+            }
         case .exists(let version):
             context.reply.append("{\"stored\":false,\"reason\":\"exists\",\"cas\":\"")
             context.reply.append(decimal: version)
