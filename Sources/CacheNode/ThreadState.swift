@@ -105,8 +105,8 @@ final class ThreadState {
         replyBuffers.append(buffer)
     }
 
-    private static let keptReplyBuffers = 128
-    private static let keptReplyBytes = 4096
+    private static let keptReplyBuffers = 64
+    private static let keptReplyBytes = 32 * 1024
 
     /// Whether blocks of another node inflate to what they say.
     func areIntact(_ blocks: UnsafeRawBufferPointer, _ hole: PeerText.Hole) -> Bool {

@@ -34,9 +34,8 @@ final class EventLoops: Sendable {
                 let state = try ThreadState(node: node)
                 self.state.currentValue = state
                 let bound = NIOLoopBound(state, eventLoop: loop)
-                state.connections.onWork = {
-                    loop.execute { self.endOfTick(bound.value, waiting, node) }
-                }
+                let endOfTick = { @Sendable in self.endOfTick(bound.value, waiting, node) }
+                state.connections.onWork = { loop.execute(endOfTick) }
                 let interval = TimeAmount.milliseconds(timeouts.sweepMilliseconds)
                 loop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
                     bound.value.connections.sweep(now: NodeClock.monotonicMilliseconds(), timeouts) { cutOff in
