@@ -25,6 +25,8 @@ struct LockContention {
         var reads: Int
         /// Reads that found the lock of their shard held.
         var collisions: Int
+        /// Making and hashing a key, which is done outside the lock.
+        var keyNanoseconds: Double
         /// Wall time of a read and what follows it, for one thread.
         var cycleNanoseconds: Double
         /// Processor time of the same.
@@ -61,6 +63,7 @@ struct LockContention {
         return Report(
             threads: threads, shards: shards, isOneHot: isOneHot, betweenNanoseconds: betweenNanoseconds,
             reads: reads * threads, collisions: finished.reduce(0) { $0 + $1.collisions },
+            keyNanoseconds: keyNanoseconds(),
             cycleNanoseconds: finished.reduce(0) { $0 + Double($1.nanoseconds) } / total,
             processorNanoseconds: Double(processor) / total)
     }
@@ -90,6 +93,22 @@ struct LockContention {
         }
         // What nobody looks at might not be computed.
         return state == 0 ? 0 : collisions
+    }
+
+    /// Time to make and hash one key here.
+    private func keyNanoseconds() -> Double {
+        var numbers = KeySequence(keys: entries, choice: isOneHot ? .oneHot : .uniform, seed: 1)
+        let key = UnsafeMutableRawBufferPointer.allocate(byteCount: 16, alignment: 8)
+        defer { key.deallocate() }
+        var odd = 0
+        let start = monotonicNanoseconds()
+        for _ in 0..<reads {
+            BenchStore.write(numbers.next(), to: key)
+            odd += BenchStore.hasher.hash(UnsafeRawBufferPointer(key)).shard(of: 2)
+        }
+        let took = monotonicNanoseconds() - start
+        precondition(odd <= reads, "what nobody looks at might not be computed")
+        return Double(took) / Double(reads)
     }
 
     /// What a `cache.get` does under the lock.

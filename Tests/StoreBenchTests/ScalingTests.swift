@@ -19,6 +19,17 @@ struct ScalingTests {
         #expect(most * 0.7...most ~= figures.messagesPerSecond)
     }
 
+    @Test func `A cluster that is begun as formed is in one view at once and stays in it`() throws {
+        var cluster = SimulatedCluster(count: 9, seed: 4, rule: .everySide, start: false, seedsPerNode: 2)
+        cluster.startFormed()
+        let views = cluster.nodes.map { $0.state?.view?.epoch }
+        cluster.run(milliseconds: 5000)
+        #expect(cluster.isConverged)
+        #expect(cluster.nodes.map { $0.state?.view?.epoch } == views)
+        #expect(cluster.expulsions == 0)
+        #expect(cluster.violations.isEmpty)
+    }
+
     @Test func `What one member was told is told again to a copy of it, tick by tick and message by message`() throws {
         var cluster = SimulatedCluster(count: 4, seed: 2, rule: .majority)
         try #require(cluster.run(until: \.isConverged, limit: 15_000) != nil)
