@@ -116,7 +116,7 @@ struct LocksCommand: ParsableCommand {
     var shards = 8
     @Option(help: "Entries, in all shards together.")
     var entries = 1_000_000
-    @Option(help: "Work of a thread between two reads, in nanoseconds.")
+    @Option(help: "Work of a thread between two reads, in nanoseconds on average.")
     var between = 7000
     @Flag(help: "All threads read one key.")
     var oneHot = false

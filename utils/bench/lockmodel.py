@@ -3,7 +3,8 @@ Lavenberg: "Mean-Value Analysis of Closed Multichain Queuing Networks", JACM 198
 
 Each of `threads` threads works for `between` nanoseconds, then holds the lock of one of `shards` shards, each as likely as the
 others, for `hold` nanoseconds. Both times are taken to vary as exponential ones do. What it leaves out: that a cache line which
-another core wrote last comes late, and that a waiting thread may be put to sleep and woken.
+another core wrote last comes late (a short hold is then over before the other core could see it: two threads on two cores
+found a lock held half as often as this says, or less), and that a waiting thread may be put to sleep and woken.
 """
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT = 720, 380
-LEFT, RIGHT, TOP, BOTTOM = 66, 150, 62, 52
+LEFT, RIGHT, TOP, BOTTOM = 76, 150, 62, 52
 INK = "#7a7f87"
 COLOURS = ["#2f81d6", "#d1592b", "#278a5b", "#a060c8", "#a8741a"]
 # Names at the ends of curves keep this distance from each other.
@@ -124,7 +124,7 @@ def draw(title, subtitle, x, y, curves):
             parts += [f'<circle cx="{_number(px)}" cy="{_number(py)}" r="3.5" fill="{colour}"/>' for px, py in places]
         names.append((places[-1][0], places[-1][1], curve.name, colour))
     for place, (end, _, name, colour) in zip(spread([name[1] for name in names], LINE_HEIGHT, TOP, TOP + height), names):
-        parts.append(f'<text x="{_number(max(end, LEFT + width) + 8)}" y="{_number(place + 4.5)}" fill="{colour}">'
+        parts.append(f'<text x="{_number(end + 8)}" y="{_number(place + 4.5)}" fill="{colour}">'
                      f"{escape(name)}</text>")
     return "\n".join(parts + ["</svg>", ""])
 
