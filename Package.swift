@@ -85,13 +85,33 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        // Drives the store, the ring and the membership rules directly, for utils/bench/growth: through a node, the request
+        // around an operation costs fifty times the operation. Not a product, so that it is not shipped.
+        .executableTarget(
+            name: "storebench",
+            dependencies: [
+                "CacheStore", "CEpoll", "HashRing", "LoadGenerator", "Membership", "SimulatedMembership", "TestSupport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Sources/StoreBench",
+            swiftSettings: strict
+        ),
         // What tests share: real processes, raw connections, seeded randomness, naive models.
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+        // Members in one process under virtual time, for tests and for storebench.
+        .target(
+            name: "SimulatedMembership", dependencies: ["Membership", "TestSupport"],
+            path: "Tests/SimulatedMembership", swiftSettings: strict),
         .testTarget(name: "JSONRPCTests", dependencies: ["JSONRPC", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "HashRingTests", dependencies: ["HashRing", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "LoadGeneratorTests", dependencies: ["LoadGenerator", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "MembershipTests", dependencies: ["Membership", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "MembershipTests", dependencies: ["Membership", "SimulatedMembership", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "StoreBenchTests", dependencies: ["storebench", "CacheStore", "Membership", "SimulatedMembership"],
+            swiftSettings: strict),
         .testTarget(name: "CacheStoreTests", dependencies: ["CacheStore", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "CompressionTests", dependencies: ["Compression", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "JournalTests", dependencies: ["Journal", "CZlib", "TestSupport"], swiftSettings: strict),

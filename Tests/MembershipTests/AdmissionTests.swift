@@ -1,5 +1,6 @@
 // Coming and going: joining, restarts, leaving, removal, merging by hand, and who is refused.
 
+import SimulatedMembership
 import TestSupport
 import Testing
 

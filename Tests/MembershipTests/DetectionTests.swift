@@ -1,5 +1,6 @@
 // How fast the dead are found, and that the living are not taken for dead.
 
+import SimulatedMembership
 import TestSupport
 import Testing
 

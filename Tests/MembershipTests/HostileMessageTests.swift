@@ -1,5 +1,6 @@
 // A node against messages that no sound peer sends, and the simulator's checks against a node that breaks the rules.
 
+import SimulatedMembership
 import TestSupport
 import Testing
 

@@ -1,5 +1,6 @@
 // Split networks and stopped nodes: who goes on, who must not, and how they find each other again.
 
+import SimulatedMembership
 import TestSupport
 import Testing
 

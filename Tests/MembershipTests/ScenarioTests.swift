@@ -1,5 +1,6 @@
 // A thousand random lives of small clusters: faults one after another, invariants all the time, one cluster after each.
 
+import SimulatedMembership
 import TestSupport
 import Testing
 

@@ -8,7 +8,7 @@ import random
 import socket
 import time
 
-from servers import BenchError
+from servers import Bench, BenchError, Node
 
 CALLS_A_BATCH = 500  # half of the default limits.max_batch
 
@@ -127,3 +127,35 @@ def owners(client, keys):
     """{key: id of its owner}, as one node tells it."""
     return {key: result["owner"] for key, result in
             zip(keys, client.calls("cluster.owner", [{"key": key} for key in keys]))}
+
+
+class ClusterBench(Bench):
+    """Starts clusters of nodes beside single ones."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.cluster_name = unique_name("bench")
+
+    def cluster(self, count):
+        """`count` nodes that know each other, in one view when this returns."""
+        ports = free_ports(count)
+        nodes = [self.member(str(index + 1), port, ports) for index, port in enumerate(ports)]
+        for node in nodes:
+            node.wait_until_ready()
+        wait_for_one_view(ports, [node.id for node in nodes])
+        return nodes
+
+    def member(self, id, port, ports):
+        directory = self._directory("member")
+        command = [self.binary, "serve"]
+        for setting in (f"local.node_id={id}", f"local.node_port={port}", "local.threads=1", "local.memory_limit=2GiB",
+                        f"local.data_dir={directory}/data", "journal.enabled=False", f"network.cluster={self.cluster_name}",
+                        "network.peer=" + ",".join(f"127.0.0.1:{peer}" for peer in ports if peer != port)):
+            command += ["--set", setting]
+        node = Node(f"node {id}", command, port, directory, self.server_cores)
+        node.id = id
+        return self._add(node, waits=False)
+
+    def log_tails(self):
+        """(name, end of its log) of all servers that run, to see what went wrong."""
+        return [(server.name, server.log_tail()) for server in self._servers]

@@ -1,30 +1,36 @@
 // N nodes in one process under virtual time: a network that loses, delays, repeats, reorders and cuts, nodes that stop, die
-// and come back, all drawn from one seed. Checks the invariants of the membership rules at every step. Not a test itself.
+// and come back, all drawn from one seed. Checks the invariants of the membership rules at every step. Not a test itself:
+// MembershipTests break clusters in it, and storebench measures in it what large ones cost.
 
+import Membership
 import TestSupport
 
-@testable import Membership
-
-struct SimulatedCluster {
-    struct Network {
+package struct SimulatedCluster {
+    package struct Network {
         /// Probability that a message is lost, and that it comes twice.
-        var loss = 0.0
-        var duplication = 0.0
+        package var loss = 0.0
+        package var duplication = 0.0
         /// Milliseconds under way, drawn for each message: later ones overtake earlier ones.
-        var delay: ClosedRange<Int64> = 1...20
+        package var delay: ClosedRange<Int64> = 1...20
         /// `cut[from][to]`: nothing passes.
-        var cut: [[Bool]]
+        package var cut: [[Bool]]
     }
 
-    struct Node {
-        var state: MembershipState?
-        var settings: MembershipSettings
-        var id: String
-        var incarnation: UInt64 = 0
-        var isPaused = false
-        var inbox: [PeerMessage] = []
-        var lastEpoch = Epoch.none
-        var log: [(time: Int64, action: MembershipAction)] = []
+    package struct Node {
+        package var state: MembershipState?
+        package var settings: MembershipSettings
+        package var id: String
+        package var incarnation: UInt64 = 0
+        package var isPaused = false
+        package var inbox: [PeerMessage] = []
+        package var lastEpoch = Epoch.none
+        package var log: [(time: Int64, action: MembershipAction)] = []
+    }
+
+    /// What a node's rules are told, beside what the caller does with them.
+    package enum Input {
+        case tick
+        case message(PeerMessage)
     }
 
     private enum Event {
@@ -34,20 +40,25 @@ struct SimulatedCluster {
         case settled(node: Int, epoch: Epoch)
     }
 
-    private(set) var now: Int64 = 1000
-    var nodes: [Node] = []
-    var network: Network
-    var random: SeededRandom
-    private(set) var violations: [String] = []
-    private(set) var messages = 0
-    private(set) var expulsions = 0
+    package private(set) var now: Int64 = 1000
+    package var nodes: [Node] = []
+    package var network: Network
+    package var random: SeededRandom
+    package private(set) var violations: [String] = []
+    package private(set) var messages = 0
+    package private(set) var expulsions = 0
+    /// The node whose inputs are written down, nil for none; to be told again to a copy of its state, with a clock beside.
+    package var recordedNode: Int?
+    package private(set) var recording: [(now: Int64, input: Input)] = []
     /// Ring of milliseconds; nothing is scheduled further ahead than its size.
     private var due: [[Event]] = Array(repeating: [], count: 4096)
     private var nodeAt: [String: Int] = [:]
     private var viewOfNumber: [UInt64: View] = [:]
 
-    init(
-        count: Int, seed: UInt64, rule: PartitionRule, heartbeat: Int64 = 500, failure: Int64 = 2000, start: Bool = true
+    /// `seedsPerNode`: how many of the others each node is configured with, in order; nil for all of them.
+    package init(
+        count: Int, seed: UInt64, rule: PartitionRule, heartbeat: Int64 = 500, failure: Int64 = 2000,
+        start: Bool = true, seedsPerNode: Int? = nil
     ) {
         random = SeededRandom(seed: seed)
         network = Network(cut: Array(repeating: Array(repeating: false, count: count), count: count))
@@ -55,7 +66,7 @@ struct SimulatedCluster {
         for index in 0..<count {
             let settings = MembershipSettings(
                 cluster: "test", heartbeat: heartbeat, failure: failure, partitionRule: rule,
-                seeds: addresses.filter { $0 != addresses[index] })
+                seeds: Array(addresses.prefix(seedsPerNode.map { $0 + 1 } ?? count).filter { $0 != addresses[index] }))
             nodes.append(Node(settings: settings, id: "n\(index)"))
             nodeAt[addresses[index]] = index
         }
@@ -63,7 +74,7 @@ struct SimulatedCluster {
     }
 
     /// A new run of a node: nothing of an earlier one is remembered.
-    mutating func start(_ index: Int) {
+    package mutating func start(_ index: Int) {
         nodes[index].incarnation = UInt64(now)
         let identity = MemberIdentity(
             id: MemberID(nodes[index].id), address: "n\(index):1", incarnation: nodes[index].incarnation)
@@ -74,15 +85,29 @@ struct SimulatedCluster {
         schedule(.tick(node: index, incarnation: nodes[index].incarnation), after: offset)
     }
 
-    mutating func crash(_ index: Int) {
+    /// Starts all nodes and tells them one view of all: a cluster that is there, without what forming it costs.
+    package mutating func startFormed() {
+        for index in nodes.indices { start(index) }
+        let members = nodes.indices.compactMap { nodes[$0].state?.identity }
+        let view = View(epoch: Epoch(number: 1, proposer: members[0].id), members: members)
+        for index in nodes.indices {
+            let sender = members[index == 0 ? 1 : 0]
+            let message = PeerMessage(
+                cluster: nodes[index].settings.cluster, protocolVersion: membershipProtocolVersion, sender: sender,
+                sequence: sender.incarnation &* 1000 &+ 1, epoch: view.epoch, content: .view(view, inAnswer: true))
+            apply(index) { $0.messageReceived(message, now: $1) }
+        }
+    }
+
+    package mutating func crash(_ index: Int) {
         nodes[index].state = nil
         nodes[index].inbox = []
     }
 
-    mutating func pause(_ index: Int) { nodes[index].isPaused = true }
+    package mutating func pause(_ index: Int) { nodes[index].isPaused = true }
 
     /// What piled up in the sockets comes first, then the clock.
-    mutating func resume(_ index: Int) {
+    package mutating func resume(_ index: Int) {
         nodes[index].isPaused = false
         let inbox = nodes[index].inbox
         nodes[index].inbox = []
@@ -90,7 +115,7 @@ struct SimulatedCluster {
         schedule(.tick(node: index, incarnation: nodes[index].incarnation), after: 0)
     }
 
-    mutating func apply(_ index: Int, _ event: (inout MembershipState, Int64) -> [MembershipAction]) {
+    package mutating func apply(_ index: Int, _ event: (inout MembershipState, Int64) -> [MembershipAction]) {
         guard var state = nodes[index].state else { return }
         // Held once, or every event would copy the arrays inside.
         nodes[index].state = nil
@@ -99,7 +124,7 @@ struct SimulatedCluster {
         for action in actions { perform(action, of: index) }
     }
 
-    mutating func run(milliseconds: Int64) {
+    package mutating func run(milliseconds: Int64) {
         let end = now + milliseconds
         while now < end {
             now += 1
@@ -112,7 +137,7 @@ struct SimulatedCluster {
     }
 
     /// Runs until the condition holds; the milliseconds it took, nil after `limit`.
-    mutating func run(until isDone: (SimulatedCluster) -> Bool, limit: Int64) -> Int64? {
+    package mutating func run(until isDone: (SimulatedCluster) -> Bool, limit: Int64) -> Int64? {
         let start = now
         while !isDone(self) {
             guard now - start < limit else { return nil }
@@ -131,6 +156,7 @@ struct SimulatedCluster {
             guard nodes[index].state != nil, nodes[index].incarnation == incarnation, !nodes[index].isPaused else {
                 return
             }
+            record(.tick, of: index)
             apply(index) { $0.tick(now: $1) }
             schedule(event, after: nodes[index].settings.tickInterval)
         case .delivery(let message, let index):
@@ -139,11 +165,16 @@ struct SimulatedCluster {
                 if nodes[index].inbox.count < 100 { nodes[index].inbox.append(message) }
                 return
             }
+            record(.message(message), of: index)
             apply(index) { $0.messageReceived(message, now: $1) }
         case .settled(let index, let epoch):
             guard !nodes[index].isPaused else { return schedule(event, after: 500) }
             apply(index) { $0.settled(epoch, now: $1) }
         }
+    }
+
+    private mutating func record(_ input: Input, of index: Int) {
+        if index == recordedNode { recording.append((now, input)) }
     }
 
     private mutating func perform(_ action: MembershipAction, of index: Int) {
@@ -204,7 +235,7 @@ struct SimulatedCluster {
 }
 
 extension SimulatedCluster {
-    var running: [Int] {
+    package var running: [Int] {
         nodes.indices.filter { index in
             guard let state = nodes[index].state, !nodes[index].isPaused else { return false }
             switch state.phase {
@@ -215,7 +246,7 @@ extension SimulatedCluster {
     }
 
     /// All running nodes are in one view that holds just them, and act.
-    var isConverged: Bool {
+    package var isConverged: Bool {
         let running = running
         guard let first = running.first, let view = nodes[first].state?.view, !view.hasJoining else { return false }
         guard Set(view.members.map(\.id.text)) == Set(running.map { nodes[$0].id }) else { return false }
@@ -223,7 +254,7 @@ extension SimulatedCluster {
     }
 
     /// Cuts the groups off from each other, in both directions or only towards the first.
-    mutating func split(_ groups: [[Int]], oneWay: Bool = false) {
+    package mutating func split(_ groups: [[Int]], oneWay: Bool = false) {
         for (place, group) in groups.enumerated() {
             for other in groups.indices where other != place && (!oneWay || place != 0) {
                 for from in group { for to in groups[other] { network.cut[from][to] = true } }
@@ -231,12 +262,12 @@ extension SimulatedCluster {
         }
     }
 
-    mutating func heal() {
+    package mutating func heal() {
         for from in nodes.indices { for to in nodes.indices { network.cut[from][to] = false } }
     }
 
     /// Whether `index` has a view without `other`.
-    func hasExcluded(_ other: Int, at index: Int) -> Bool {
+    package func hasExcluded(_ other: Int, at index: Int) -> Bool {
         nodes[index].state?.view.map { $0.member(MemberID(nodes[other].id)) == nil } ?? false
     }
 }
