@@ -26,15 +26,26 @@ package enum Message {
 package struct Batch {
     /// Elements in the batch.
     package let count: Int
-    private let kept: ContiguousArray<Element>
+    private let kept: ContiguousArray<Kept>
     private var position = 0
     /// Stands on the first element that is not kept.
     private var scanner: JSONScanner
 
+    /// An element taken apart; filled in place, as it is large.
+    fileprivate struct Kept {
+        var call = Call()
+        /// What is wrong with it as a request object, if anything.
+        var problem: StaticString?
+
+        var element: Element {
+            problem.map { .invalid(id: call.id, .invalidRequest, reason: $0) } ?? .call(call)
+        }
+    }
+
     /// Elements whose parts are remembered: 120 KiB, below what the allocator maps and unmaps each time.
     static let keptElements = 512
 
-    init(count: Int, kept: ContiguousArray<Element>, scanner: JSONScanner) {
+    fileprivate init(count: Int, kept: ContiguousArray<Kept>, scanner: JSONScanner) {
         self.count = count
         self.kept = kept
         self.scanner = scanner
@@ -44,7 +55,16 @@ package struct Batch {
     package mutating func next() -> Element? {
         guard position < count else { return nil }
         defer { position &+= 1 }
-        return position < kept.count ? kept[position] : scanNext()
+        return position < kept.count ? kept[position].element : scanNext()
+    }
+
+    /// Whether `predicate` holds for the method of a call that is kept; nil when it holds for none and there are elements that
+    /// are not kept. O(elements kept).
+    package func hasKeptCall(_ predicate: (JSONValue) -> Bool) -> Bool? {
+        for position in kept.indices where kept[position].problem == nil {
+            if predicate(kept[position].call.method) { return true }
+        }
+        return count > kept.count ? nil : false
     }
 
     private mutating func scanNext() -> Element {
@@ -94,16 +114,15 @@ extension JSONScanner {
         try open()
         skipWhitespace()
         var rest = self
-        var kept: ContiguousArray<Element> = []
+        var kept: ContiguousArray<Batch.Kept> = []
         var count = 0
         if current == ASCII.closeBracket {
             position &+= 1
         } else {
             while true {
                 if count < Batch.keptElements {
-                    var call = Call()
-                    let problem = try scanElement(into: &call)
-                    kept.append(problem.map { .invalid(id: call.id, .invalidRequest, reason: $0) } ?? .call(call))
+                    kept.append(Batch.Kept())
+                    kept[count].problem = try scanElement(into: &kept[count].call)
                 } else {
                     if count == Batch.keptElements { rest = self }
                     _ = try scanValue()

@@ -191,6 +191,26 @@ struct MessageTests {
         #expect(outcome(body) == expected)
     }
 
+    @Test("The methods of kept calls can be asked for; of a longer batch only a yes is certain")
+    func keptCalls() {
+        func asks(_ body: String) -> Bool?? {
+            withBytes(body) { bytes in
+                guard case .batch(let batch) = parseMessage(bytes) else { return nil }
+                return .some(batch.hasKeptCall { stringEquals($0, "m", in: bytes) })
+            }
+        }
+        let call = #"{"jsonrpc":"2.0","method":"n"}"#
+        #expect(asks("[\(call),1]") == .some(false))
+        #expect(asks(#"[\#(call),{"jsonrpc":"2.0","method":"m"}]"#) == .some(true))
+        #expect(asks(#"[\#(call),{"jsonrpc":"2.0","method":"\u006d"}]"#) == .some(true))
+        #expect(asks(#"[\#(call),{"jsonrpc":"2.0","method":"m","id":[]}]"#) == .some(false))
+        #expect(asks(#"[\#(call),{"jsonrpc":"2.0","method":"n","params":["m"]}]"#) == .some(false))
+        let many = Array(repeating: call, count: 512).joined(separator: ",")
+        #expect(asks("[\(many)]") == .some(false))
+        #expect(asks("[\(many),\(call)]") == .some(nil))
+        #expect(asks(#"[{"jsonrpc":"2.0","method":"m"},\#(many)]"#) == .some(true))
+    }
+
     @Test("A batch counts its elements before they are read")
     func batchCount() {
         let body = "[" + Array(repeating: " {\"a\":[1,2,{}]} ", count: 1001).joined(separator: ",") + "]"

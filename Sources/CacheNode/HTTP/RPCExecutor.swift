@@ -36,14 +36,18 @@ struct RPCExecutor {
 
     /// Whether `message` calls a method that may keep an event loop waiting, and for how long.
     ///
-    /// A batch is searched for the methods' names instead of being taken apart twice; a name inside a value costs only
-    /// time.
+    /// What is not kept of a very long batch is searched for the methods' names instead of being taken apart twice; a name
+    /// inside a value costs only time.
     func needsWorker(_ message: borrowing Message, in body: UnsafeRawBufferPointer) -> WorkerJob? {
         switch message {
         case .single(.call(let call)):
             guard let index = methods.index(of: call.method, in: body), methods[index].runsOffLoop else { return nil }
             return methods[index].isLong ? .long : .short
-        case .batch:
+        case .batch(let batch):
+            let isSlow = batch.hasKeptCall { method in
+                methods.index(of: method, in: body).map { methods[$0].runsOffLoop } ?? false
+            }
+            if let isSlow { return isSlow ? .long : nil }
             // "node." covers them all; a name may also be spelt with escapes, which nobody does by accident.
             return methods.slowMethodNames.contains { body.contains($0) } || body.contains("\\u00") ? .long : nil
         case .single, .notJSON:
