@@ -36,6 +36,8 @@ struct HashIndex: ~Copyable {
     var chunkCount = 0
     var pageCount = 0
     var scratch = FlatTable<Filed>()
+    /// Pages that a sub-table is expected to need in the end; up to them it grows in larger steps.
+    var reservedPages = 0
     /// Entries held.
     var count = 0
 

@@ -8,6 +8,8 @@
 ///   writes go on, so the segments after it repeat changes that it already holds.
 /// - A key whose expiry has passed stays until the replay is over: a later touch may extend it.
 package protocol RecoverySink {
+    /// About so many records will come: what their sizes or trailers say, whatever damage there is. Told once, first.
+    mutating func expect(records: Int)
     /// The file whose records come next.
     mutating func willReplay(file: String)
     mutating func put(_ record: JournalRecord)
@@ -22,6 +24,7 @@ package protocol RecoverySink {
 }
 
 extension RecoverySink {
+    package mutating func expect(records: Int) {}
     package mutating func willReplay(file: String) {}
 }
 
