@@ -116,17 +116,16 @@ extension JournalCodec {
         let level = configuration.compression.level
         var deflate: JournalDeflate?
         if configuration.journal.compress { deflate = { Self.deflated($0, level: level) } }
-        self.init(inflate: { Self.inflated($0, originalBytes: $1) }, deflate: deflate)
+        self.init(inflate: { Self.inflate($0, into: $1) }, deflate: deflate)
     }
 
-    private static func inflated(_ blocks: UnsafeRawBufferPointer, originalBytes: Int) -> [UInt8]? {
+    package static func inflate(_ blocks: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) -> Bool {
         do {
             var inflater = try Inflater()
-            var output = [UInt8](repeating: 0, count: originalBytes)
-            try output.withUnsafeMutableBytes { try inflater.inflateBlocks(blocks, into: $0) }
-            return output
+            try inflater.inflateBlocks(blocks, into: output)
+            return true
         } catch {
-            return nil
+            return false
         }
     }
 

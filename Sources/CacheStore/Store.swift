@@ -70,6 +70,9 @@ package struct Store: ~Copyable, Sendable {
         return record.isExpired(at: now) ? nil : Entry(record, now: now)
     }
 
+    /// Starts bringing what a look-up of `hash` reads first into the processor's caches: for a key that is dealt with soon.
+    package borrowing func prefetch(_ hash: KeyHash) { index.prefetch(hash) }
+
     /// The version of the entry under `key`, of an expired one that is still there too; 0 for none.
     package borrowing func version(_ key: UnsafeRawBufferPointer, hash: KeyHash) -> UInt64 {
         index.find(hash, key: key, in: arena).map { arena.record(at: $0).version } ?? 0

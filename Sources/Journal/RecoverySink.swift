@@ -12,6 +12,9 @@ package protocol RecoverySink {
     mutating func expect(records: Int)
     /// The file whose records come next.
     mutating func willReplay(file: String)
+    /// A record of this key comes soon, in all likelihood: what it will take may be brought nearer. A hint; the bytes are
+    /// valid for the call only and may be those of damage.
+    mutating func comesSoon(_ key: UnsafeRawBufferPointer)
     mutating func put(_ record: JournalRecord)
     mutating func remove(_ record: JournalRecord)
     mutating func touch(_ record: JournalRecord)
@@ -26,6 +29,7 @@ package protocol RecoverySink {
 extension RecoverySink {
     package mutating func expect(records: Int) {}
     package mutating func willReplay(file: String) {}
+    package mutating func comesSoon(_ key: UnsafeRawBufferPointer) {}
 }
 
 /// One damaged place.

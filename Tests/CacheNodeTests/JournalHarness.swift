@@ -54,12 +54,12 @@ struct HarnessModel: RecoverySink, Sendable {
 enum HarnessCodec {
     /// zlib at its fastest: the tests compress thousands of tiny segments.
     static let codec = JournalCodec(
-        inflate: { stored, originalBytes in
-            var output = [UInt8](repeating: 0, count: originalBytes)
-            var length = UInt(originalBytes)
+        inflate: { stored, output in
+            var length = UInt(output.count)
             let result = uncompress(
-                &output, &length, stored.baseAddress?.assumingMemoryBound(to: UInt8.self), UInt(stored.count))
-            return result == Z_OK && Int(length) == originalBytes ? output : nil
+                output.baseAddress?.assumingMemoryBound(to: UInt8.self), &length,
+                stored.baseAddress?.assumingMemoryBound(to: UInt8.self), UInt(stored.count))
+            return result == Z_OK && Int(length) == output.count
         },
         deflate: { raw in
             var length = compressBound(UInt(raw.count))

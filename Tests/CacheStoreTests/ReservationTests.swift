@@ -90,4 +90,12 @@ import Testing
         #expect(store.get("a")?.value == [4])
         store.checkInvariants()
     }
+
+    @Test func prefetchingChangesNothingForAnyHash() {
+        var store = filled(5_000, reserving: nil)
+        let counters = store.counters
+        for number in 0..<10_000 { Store.with("key-\(number)", store.hasher) { store.prefetch($1) } }
+        #expect(store.counters == counters && store.count == 5_000)
+        store.checkInvariants()
+    }
 }

@@ -27,6 +27,11 @@ struct StorageRecovery: RecoverySink {
         for shard in shards { shard.state.withLock { $0.store.reserve(keys: records / shards.count) } }
     }
 
+    mutating func comesSoon(_ key: UnsafeRawBufferPointer) {
+        let hash = hasher.hash(key)
+        shards[hash.shard(of: shards.count)].state.withLock { $0.store.prefetch(hash) }
+    }
+
     mutating func put(_ record: JournalRecord) {
         newestVersion = max(newestVersion, record.version)
         let stored = withShard(record) { store, hash in
