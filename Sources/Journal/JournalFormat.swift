@@ -101,5 +101,6 @@ package struct JournalLimits: Sendable {
 package typealias JournalInflate =
     @Sendable (_ stored: UnsafeRawBufferPointer, _ output: UnsafeMutableRawBufferPointer) -> Bool
 
-/// Deflates to raw deflate blocks; nil when that does not pay.
-package typealias JournalDeflate = @Sendable (_ raw: UnsafeRawBufferPointer) -> [UInt8]?
+/// Deflates to raw deflate blocks in `output` and returns their length; nil, leaving rubbish there, when they do not fit.
+package typealias JournalDeflate =
+    @Sendable (_ raw: UnsafeRawBufferPointer, _ output: UnsafeMutableRawBufferPointer) -> Int?

@@ -39,7 +39,7 @@ enum TestCodec {
         return produced == target.count
     }
 
-    static let deflate: JournalDeflate = { raw in
+    static let deflate: JournalDeflate = { raw, target in
         var stream = z_stream()
         guard spyder_deflateInit2(&stream, 6, -15, 8) == Z_OK else { return nil }
         defer { deflateEnd(&stream) }
@@ -55,7 +55,9 @@ enum TestCodec {
                 return Int(stream.total_out)
             }
         }
-        return produced < raw.count ? Array(output.prefix(produced)) : nil
+        guard produced <= target.count else { return nil }
+        target.copyBytes(from: output.prefix(produced))
+        return produced
     }
 }
 
