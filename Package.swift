@@ -31,7 +31,9 @@ let package = Package(
         .target(name: "Configuration", swiftSettings: strict),
         .target(name: "HashRing", swiftSettings: strict),
         .target(name: "Membership", swiftSettings: strict),
-        .target(name: "CacheStore", swiftSettings: strict),
+        // The prefetch instruction: hides the cache misses of look-ups that are known beforehand.
+        .systemLibrary(name: "CPrefetch"),
+        .target(name: "CacheStore", dependencies: ["CPrefetch"], swiftSettings: strict),
         .target(name: "Journal", dependencies: ["CZlib"], swiftSettings: strict),
         // zlib of the system: the format of stored values and sealed segments is deflate by design.
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),

@@ -104,35 +104,54 @@ extension JournalSettings {
             }
         self.init(
             synchronisation: synchronisation, segmentBytes: journal.segmentBytes, compress: journal.compress,
-            maxPendingBytes: max(8 << 20, configuration.local.memoryLimitBytes / 32),
+            deflatesWhenIdle: true, maxPendingBytes: max(8 << 20, configuration.local.memoryLimitBytes / 32),
             // Values of an earlier run may be larger than this run's limit: whatever the store can hold is read.
             limits: JournalLimits(maxValueBytes: max(configuration.limits.maxValueBytes, 128 << 20)))
     }
 }
 
 extension JournalCodec {
-    /// Sealed segments are compressed as values are, by zlib, on the journal's own thread.
+    /// Sealed segments are compressed as values are, by zlib, on a thread of the journal's.
     init(_ configuration: NodeConfiguration) {
         let level = configuration.compression.level
         var deflate: JournalDeflate?
-        if configuration.journal.compress { deflate = { Self.deflated($0, level: level) } }
-        self.init(inflate: { Self.inflated($0, originalBytes: $1) }, deflate: deflate)
+        if configuration.journal.compress {
+            let deflater = JournalDeflater(level: level)
+            deflate = { deflater.deflate($0, into: $1) }
+        }
+        self.init(inflate: { Self.inflate($0, into: $1) }, deflate: deflate)
     }
 
-    private static func inflated(_ blocks: UnsafeRawBufferPointer, originalBytes: Int) -> [UInt8]? {
+    package static func inflate(_ blocks: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) -> Bool {
         do {
             var inflater = try Inflater()
-            var output = [UInt8](repeating: 0, count: originalBytes)
-            try output.withUnsafeMutableBytes { try inflater.inflateBlocks(blocks, into: $0) }
-            return output
+            try inflater.inflateBlocks(blocks, into: output)
+            return true
         } catch {
-            return nil
+            return false
         }
     }
+}
 
-    private static func deflated(_ bytes: UnsafeRawBufferPointer, level: Int) -> [UInt8]? {
-        guard var deflater = try? Deflater(level: level) else { return nil }
-        var output: [UInt8] = []
-        return deflater.deflateBlocks(bytes, into: &output, maxOutput: bytes.count) == nil ? nil : output
+/// A deflater for one block at a time, made when the first one comes and kept: it does not go to the allocator with every
+/// block, whose locks the event loops need (IdleDeflater.swift).
+private final class JournalDeflater: Sendable {
+    /// `@unchecked Sendable`: used under the lock alone.
+    private struct State: ~Copyable, @unchecked Sendable {
+        var deflater: Deflater?
+    }
+
+    private let state = Mutex(State())
+    private let level: Int
+
+    init(level: Int) {
+        self.level = level
+    }
+
+    func deflate(_ bytes: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) -> Int? {
+        state.withLock { state in
+            if state.deflater == nil { state.deflater = try? Deflater(level: level) }
+            return state.deflater?.deflateBlocks(bytes, into: output)
+        }
     }
 }

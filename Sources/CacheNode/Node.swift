@@ -74,12 +74,15 @@ package final class Node: Sendable {
         } catch {
             throw .unavailable("cannot prepare the event loops: \(error)")
         }
-        ticker = RepeatingTask(every: .milliseconds(50)) { [core] in
-            let (refused, usedBytes) = storage.tick(now: NodeClock.monotonicMilliseconds())
-            core.refusals.memoryRefusals(refused, usedBytes: usedBytes, core)
+        // Slices of expiry a millisecond apart leave the core to the event loops in between.
+        ticker = RepeatingTask(every: .milliseconds(50), soon: .milliseconds(1)) { [core] in
+            let report = storage.tick(now: NodeClock.monotonicMilliseconds())
+            core.refusals.memoryRefusals(report.refusedWrites, usedBytes: report.usedBytes, core)
+            return report.isMoreDue
         }
         server.serve(core)
         core.becameReady()
+        journal?.beginUpkeep()
         let port = bound.port ?? settings.port
         address = "\(settings.bind):\(port)"
         log.emit(

@@ -1,4 +1,4 @@
-// A thread of its own for a small job at a fixed pace.
+// A thread of its own for a small job at a fixed pace, or a faster one while the job asks for it.
 
 import NIOCore
 import NIOPosix
@@ -7,8 +7,18 @@ import NIOPosix
 final class RepeatingTask: Sendable {
     private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 
-    init(every interval: TimeAmount, _ job: @escaping @Sendable () -> Void) {
-        group.next().scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in job() }
+    /// The job runs `interval` after its last run has ended, or `soon` after it when it returned true.
+    init(every interval: TimeAmount, soon: TimeAmount, _ job: @escaping @Sendable () -> Bool) {
+        Self.schedule(after: interval, on: group.next(), interval, soon, job)
+    }
+
+    private static func schedule(
+        after delay: TimeAmount, on loop: any EventLoop, _ interval: TimeAmount, _ soon: TimeAmount,
+        _ job: @escaping @Sendable () -> Bool
+    ) {
+        loop.scheduleTask(in: delay) {
+            schedule(after: job() ? soon : interval, on: loop, interval, soon, job)
+        }
     }
 
     /// Ends it; a run under way is finished. The thread goes with the process.

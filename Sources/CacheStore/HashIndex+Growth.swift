@@ -7,18 +7,21 @@ extension HashIndex {
         while true {
             let number = subtableNumber(of: hash)
             guard subtables[number].isFull else { return true }
-            let grown = Int(subtables[number].pageCount) < Self.maxPages ? addPage(to: number) : false
+            let grown = Int(subtables[number].pageCount) < Self.maxPages ? addPages(to: number) : false
             if grown { return true }
             guard Int(subtables[number].pageCount) == Self.maxPages else { return false }
             guard split(number, prefix: hash.prefix, in: arena, hasher: hasher) else { return false }
         }
     }
 
-    private mutating func addPage(to number: Int) -> Bool {
+    /// Adds a page, or more at once where more are expected; false when the system gives no memory for the first.
+    private mutating func addPages(to number: Int) -> Bool {
         guard let page = takePage() else { return false }
         let table = subtables.pointer(to: number)
         let held = drain(table)
         table.pointee.addPage(page)
+        let wanted = min(Int(table.pointee.pageCount) + Self.reservedStep - 1, reservedPages)
+        while Int(table.pointee.pageCount) < wanted, let page = takePage() { table.pointee.addPage(page) }
         for position in 0..<held { place(scratch[position], in: table) }
         return true
     }
@@ -112,16 +115,22 @@ extension HashIndex {
 
     /// A zeroed page.
     mutating func takePage() -> UInt32? {
-        if pageCount == chunkCount * Self.pagesPerChunk {
+        guard reservePages(1) else { return nil }
+        pageCount += 1
+        return UInt32(pageCount - 1)
+    }
+
+    /// Makes sure that the next `wanted` pages can be taken; false when the system gives no memory.
+    mutating func reservePages(_ wanted: Int) -> Bool {
+        while pageCount + wanted > chunkCount * Self.pagesPerChunk {
             // The first chunk is filled by the small page, so that a small store stays small.
             guard chunks.reserve(chunkCount + 1),
                 let base = chunkCount == 0 ? Pages.map(bytes: Self.chunkBytes) : Pages.mapHuge(bytes: Self.chunkBytes)
-            else { return nil }
+            else { return false }
             chunks[chunkCount] = base
             chunkCount += 1
         }
-        pageCount += 1
-        return UInt32(pageCount - 1)
+        return true
     }
 
     /// Calls `visit` for the addresses filed under `prefix`'s sub-table with a fragment in `fragments`.

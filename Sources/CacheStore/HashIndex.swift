@@ -17,6 +17,8 @@
 // Invariants: occupied bits equal the sub-table's count; an entry lies in its home bucket or behind full-at-the-time
 // buckets that each counted it once; page memory not in use is all zero.
 
+import CPrefetch
+
 /// The table of all entries of a store.
 struct HashIndex: ~Copyable {
     static let pageBytes = 512
@@ -36,6 +38,8 @@ struct HashIndex: ~Copyable {
     var chunkCount = 0
     var pageCount = 0
     var scratch = FlatTable<Filed>()
+    /// Pages that a sub-table is expected to need in the end; up to them it grows in larger steps.
+    var reservedPages = 0
     /// Entries held.
     var count = 0
 
@@ -87,6 +91,12 @@ struct HashIndex: ~Copyable {
             position = position &+ 1 == buckets ? 0 : position &+ 1
         }
         return nil
+    }
+
+    /// Starts bringing the home bucket of `hash` into the processor's caches, without waiting for it.
+    func prefetch(_ hash: KeyHash) {
+        let table = subtables.pointer(to: subtableNumber(of: hash))
+        spyder_prefetch(bucket(table.pointee.homeBucket(of: hash.fragment), of: table).base)
     }
 
     /// Points the entry filed at `old` to `new`; it must be there.

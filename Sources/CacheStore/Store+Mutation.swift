@@ -9,7 +9,7 @@ extension Store {
         expiry: PutExpiry, version: UInt64, condition: PutCondition, now: Int64
     ) -> PutOutcome {
         let existing = lookup(key, hash, now)
-        if let refusal = refusal(of: condition, existing) { return refusal }
+        if let refusal = refusal(of: condition, existing, version) { return refusal }
         let deadline = deadline(expiry, existing)
         let shape = RecordShape(
             keyBytes: key.count, valueBytes: value.count, isDeflated: form != .plain, isExpiring: deadline != .max)
@@ -76,7 +76,9 @@ extension Store {
         return .touched
     }
 
-    private func refusal(of condition: PutCondition, _ existing: EntryAddress?) -> PutOutcome? {
+    private func refusal(
+        of condition: PutCondition, _ existing: EntryAddress?, _ newVersion: UInt64
+    ) -> PutOutcome? {
         let version = existing.map { arena.record(at: $0).version }
         switch condition {
         case .always: return nil
@@ -85,6 +87,9 @@ extension Store {
         case .ifVersion(let wanted):
             guard let version else { return .notFound }
             return version == wanted ? nil : .versionMismatch(version: version)
+        case .ifNewer:
+            guard let version, version >= newVersion else { return nil }
+            return .exists(version: version)
         }
     }
 

@@ -44,6 +44,8 @@ package struct Entry {
 package enum PutCondition: Equatable, Sendable {
     case always, ifAbsent, ifPresent
     case ifVersion(UInt64)
+    /// There is no entry, or one whose version is lower than the new one's.
+    case ifNewer
 }
 
 /// The expiry a put or touch leaves behind.
@@ -57,7 +59,7 @@ package enum PutExpiry: Equatable, Sendable {
 
 package enum PutOutcome: Equatable, Sendable {
     case stored
-    /// `ifAbsent` met an entry of this version.
+    /// `ifAbsent` met an entry of this version, or `ifNewer` one that is not older.
     case exists(version: UInt64)
     case notFound
     case versionMismatch(version: UInt64)

@@ -14,6 +14,8 @@ package struct BlockWriter: ~Copyable {
     package private(set) var rawBytes = 0
     private let deflate: JournalDeflate?
     private var raw = RawBuffer(capacity: JournalFormat.blockBytes)
+    /// A block's deflated bytes, used again for the next one.
+    private var packed = RawBuffer()
     private var closed: [Span] = []
     private var open = Span()
     private var first: UInt64 = 0
@@ -84,9 +86,11 @@ package struct BlockWriter: ~Copyable {
         ).append(to: &out, seed: seed)
     }
 
-    private func append(_ span: Span, payload: UnsafeRawBufferPointer, to out: inout RawBuffer) {
-        let deflated = deflate?(payload)
-        let isDeflated = (deflated?.count ?? .max) < payload.count
+    private mutating func append(_ span: Span, payload: UnsafeRawBufferPointer, to out: inout RawBuffer) {
+        // Room for less than the payload: otherwise deflating does not pay.
+        packed.removeAll(keepingCapacityUpTo: JournalFormat.blockBytes)
+        let packedBytes = deflate?(payload, packed.extend(by: payload.count)) ?? payload.count
+        let isDeflated = packedBytes < payload.count
         func emit(_ stored: UnsafeRawBufferPointer, to out: inout RawBuffer) {
             BlockHeader(
                 rawBytes: payload.count, storedBytes: stored.count, first: span.first, last: span.last,
@@ -94,11 +98,7 @@ package struct BlockWriter: ~Copyable {
             ).append(to: &out, seed: seed)
             out.append(stored)
         }
-        if let deflated, isDeflated {
-            deflated.withUnsafeBytes { emit($0, to: &out) }
-        } else {
-            emit(payload, to: &out)
-        }
+        emit(isDeflated ? packed.bytes.slice(0..<packedBytes) : payload, to: &out)
     }
 }
 

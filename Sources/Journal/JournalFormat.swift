@@ -96,8 +96,11 @@ package struct JournalLimits: Sendable {
     var maxBlockBytes: Int { max(JournalFormat.blockBytes, maxRecordBytes) }
 }
 
-/// Inflates raw deflate blocks to exactly `originalBytes`; nil when the input is damaged or of another length.
-package typealias JournalInflate = @Sendable (_ stored: UnsafeRawBufferPointer, _ originalBytes: Int) -> [UInt8]?
+/// Inflates raw deflate blocks to exactly fill `output`; false, leaving rubbish there, when the input is damaged or of
+/// another length.
+package typealias JournalInflate =
+    @Sendable (_ stored: UnsafeRawBufferPointer, _ output: UnsafeMutableRawBufferPointer) -> Bool
 
-/// Deflates to raw deflate blocks; nil when that does not pay.
-package typealias JournalDeflate = @Sendable (_ raw: UnsafeRawBufferPointer) -> [UInt8]?
+/// Deflates to raw deflate blocks in `output` and returns their length; nil, leaving rubbish there, when they do not fit.
+package typealias JournalDeflate =
+    @Sendable (_ raw: UnsafeRawBufferPointer, _ output: UnsafeMutableRawBufferPointer) -> Int?

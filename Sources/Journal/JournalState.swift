@@ -95,6 +95,8 @@ package struct JournalState: Sendable {
     package static let maxRetry: Int64 = 30_000
     /// Compaction never starts below this many bytes.
     package static let minCompactionBytes = 64 * 1024 * 1024
+    /// Half a gibibyte at least: a second's recovery.
+    package static let urgentGrowth = 8
     /// Compaction starts at this many files whatever their size: each restart adds a segment.
     package static let maxFiles = 256
 
@@ -120,6 +122,13 @@ package struct JournalState: Sendable {
     package var isCompactionDue: Bool {
         guard phase == .open else { return false }
         return segmentBytes > max(Self.minCompactionBytes, 2 * (snapshot?.bytes ?? 0)) || fileCount > Self.maxFiles
+    }
+
+    /// Upkeep takes its share of the processor instead of what others leave of it: the journal takes no writes until a
+    /// snapshot is done, or has grown to `urgentGrowth` times what makes compaction due.
+    package var isUpkeepUrgent: Bool {
+        guard phase == .open else { return true }
+        return segmentBytes > Self.urgentGrowth * max(Self.minCompactionBytes, 2 * (snapshot?.bytes ?? 0))
     }
 
     package func nextToCompress() -> JournalFile? {

@@ -8,8 +8,13 @@
 ///   writes go on, so the segments after it repeat changes that it already holds.
 /// - A key whose expiry has passed stays until the replay is over: a later touch may extend it.
 package protocol RecoverySink {
+    /// About so many records will come: what their sizes or trailers say, whatever damage there is. Told once, first.
+    mutating func expect(records: Int)
     /// The file whose records come next.
     mutating func willReplay(file: String)
+    /// A record of this key comes soon, in all likelihood: what it will take may be brought nearer. A hint; the bytes are
+    /// valid for the call only and may be those of damage.
+    mutating func comesSoon(_ key: UnsafeRawBufferPointer)
     mutating func put(_ record: JournalRecord)
     mutating func remove(_ record: JournalRecord)
     mutating func touch(_ record: JournalRecord)
@@ -22,7 +27,9 @@ package protocol RecoverySink {
 }
 
 extension RecoverySink {
+    package mutating func expect(records: Int) {}
     package mutating func willReplay(file: String) {}
+    package mutating func comesSoon(_ key: UnsafeRawBufferPointer) {}
 }
 
 /// One damaged place.

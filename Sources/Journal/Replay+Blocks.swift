@@ -9,6 +9,8 @@ extension Replay {
         var recordsRead: UInt64 = 0
         var offset = JournalFormat.contentStart
         var hasTrailer = false
+        // One for all blocks: memory fresh from the system for each was a sixth of a recovery's time.
+        var raw = RawBuffer()
         while offset < window.size, !hasTrailer, isSnapshot || !isDone {
             let bytes = try window.view(at: offset, atLeast: JournalFormat.blockHeaderBytes)
             guard let header = BlockHeader.read(bytes, limits: limits, seed: seed), fits(header, at: offset, window)
@@ -22,8 +24,8 @@ extension Replay {
             if header.isTrailer {
                 hasTrailer = true
                 finishFile(header, offset: offset, isSnapshot: isSnapshot, recordsRead: recordsRead, sink: &sink)
-            } else if let records = try inflated(header, window, offset: offset) {
-                let good = records.withUnsafeBytes { replay(block: $0, offset: offset, seed: seed, sink: &sink) }
+            } else if let records = try records(of: header, window, offset: offset, inflatingInto: &raw) {
+                let good = replay(block: records, offset: offset, seed: seed, sink: &sink)
                 recordsRead += UInt64(good)
                 if UInt64(good) < header.records, !isSnapshot, !isDone { tailUncertain = true }
             } else {
@@ -57,18 +59,18 @@ extension Replay {
             && header.storedBytes <= limits.maxBlockBytes && header.rawBytes <= limits.maxBlockBytes
     }
 
-    /// The block's records; nil when the payload is damaged.
-    private func inflated(
-        _ header: BlockHeader, _ window: JournalWindow, offset: Int
-    ) throws(JournalError) -> [UInt8]? {
+    /// The block's records, valid until `raw` or the window is used again; nil when the payload is damaged.
+    private func records(
+        of header: BlockHeader, _ window: JournalWindow, offset: Int, inflatingInto raw: inout RawBuffer
+    ) throws(JournalError) -> UnsafeRawBufferPointer? {
         let end = JournalFormat.blockHeaderBytes + header.storedBytes
         let bytes = try window.view(at: offset, atLeast: end)
         guard bytes.count >= end else { return nil }
         let payload = bytes.slice(JournalFormat.blockHeaderBytes..<end)
         guard Checksum.crc32(payload) == header.payloadChecksum else { return nil }
-        guard header.isDeflated else { return header.rawBytes == payload.count ? Array(payload) : nil }
-        guard let raw = inflate(payload, header.rawBytes), raw.count == header.rawBytes else { return nil }
-        return raw
+        guard header.isDeflated else { return header.rawBytes == payload.count ? payload : nil }
+        raw.removeAll(keepingCapacityUpTo: JournalFormat.blockBytes)
+        return inflate(payload, raw.extend(by: header.rawBytes)) ? raw.bytes : nil
     }
 
     /// Replays the records of one block; returns how many were read.
@@ -77,8 +79,10 @@ extension Replay {
     ) -> Int {
         var position = 0
         var records = 0
+        var ahead = LookAhead()
         while position < block.count, current.kind == .snapshot || !isDone {
             let bytes = block.slice(position..<block.count)
+            ahead.announce(bytes, at: position, to: &sink)
             guard case .intact(let header) = RecordDecoder.header(bytes, limits: limits, seed: seed),
                 header.recordBytes <= bytes.count
             else {

@@ -9,8 +9,10 @@ extension Replay {
         // Where to look for headers when the next one is damaged: inside a record whose value was, for bytes may be
         // missing there.
         var lookFrom: Int?
+        var ahead = LookAhead()
         while offset < window.size, !isDone {
             let bytes = try window.view(at: offset, atLeast: needed)
+            ahead.announce(bytes, at: offset, to: &sink)
             let reason: DamageReason
             switch RecordDecoder.header(bytes, limits: limits, seed: seed) {
             case .needs(let count) where offset + count <= window.size && count > needed:

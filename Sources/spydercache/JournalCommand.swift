@@ -5,7 +5,6 @@
 
 import ArgumentParser
 import CacheNode
-import Compression
 import JSONRPC
 import Journal
 
@@ -103,19 +102,7 @@ struct JournalCommand: ParsableCommand {
     }
 
     private static let codec = JournalCodec(
-        inflate: { stored, originalBytes in
-            guard var inflater = try? Inflater() else { return nil }
-            var text = [UInt8](repeating: 0, count: originalBytes)
-            let isWhole = text.withUnsafeMutableBytes { text in
-                do {
-                    try inflater.inflateBlocks(stored, into: text)
-                    return true
-                } catch {
-                    return false
-                }
-            }
-            return isWhole ? text : nil
-        },
+        inflate: { JournalCodec.inflate($0, into: $1) },
         deflate: nil
     )
 }

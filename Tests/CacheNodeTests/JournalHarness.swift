@@ -54,19 +54,19 @@ struct HarnessModel: RecoverySink, Sendable {
 enum HarnessCodec {
     /// zlib at its fastest: the tests compress thousands of tiny segments.
     static let codec = JournalCodec(
-        inflate: { stored, originalBytes in
-            var output = [UInt8](repeating: 0, count: originalBytes)
-            var length = UInt(originalBytes)
+        inflate: { stored, output in
+            var length = UInt(output.count)
             let result = uncompress(
-                &output, &length, stored.baseAddress?.assumingMemoryBound(to: UInt8.self), UInt(stored.count))
-            return result == Z_OK && Int(length) == originalBytes ? output : nil
+                output.baseAddress?.assumingMemoryBound(to: UInt8.self), &length,
+                stored.baseAddress?.assumingMemoryBound(to: UInt8.self), UInt(stored.count))
+            return result == Z_OK && Int(length) == output.count
         },
-        deflate: { raw in
-            var length = compressBound(UInt(raw.count))
-            var output = [UInt8](repeating: 0, count: Int(length))
+        deflate: { raw, output in
+            var length = UInt(output.count)
             let result = compress2(
-                &output, &length, raw.baseAddress?.assumingMemoryBound(to: UInt8.self), UInt(raw.count), 1)
-            return result == Z_OK && Int(length) < raw.count ? Array(output.prefix(Int(length))) : nil
+                output.baseAddress?.assumingMemoryBound(to: UInt8.self), &length,
+                raw.baseAddress?.assumingMemoryBound(to: UInt8.self), UInt(raw.count), 1)
+            return result == Z_OK ? Int(length) : nil
         })
 }
 
@@ -100,18 +100,19 @@ final class JournalHarness: Sendable {
 
     init(
         _ files: any FileOperations, path: String = "/data", settings: JournalSettings = JournalSettings(),
-        keepsHistory: Bool = false, snapshotFilter: (@Sendable () -> Void)? = nil
+        keepsHistory: Bool = false, beginsUpkeep: Bool = true, codec: JournalCodec = HarnessCodec.codec,
+        snapshotFilter: (@Sendable () -> Void)? = nil
     ) throws {
         let directory = try JournalDirectory(path, files: files)
         var model = HarnessModel()
-        recovered = try directory.recover(limits: settings.limits, codec: HarnessCodec.codec, into: &model)
+        recovered = try directory.recover(limits: settings.limits, codec: codec, into: &model)
         report = recovered.report
         let link = Link(model, version: report.maxVersion)
         self.link = link
         self.keepsHistory = keepsHistory
         service = try JournalService(
             directory: directory, recovered: recovered, newEpoch: 0xABCD_EF01, settings: settings,
-            codec: HarnessCodec.codec,
+            codec: codec,
             hooks: JournalHooks(
                 onAdvance: { sequence in link.state.withLock { $0.advances.append(sequence) } },
                 onFailure: { reason, _ in link.state.withLock { $0.failures.append(reason) } },
@@ -137,6 +138,7 @@ final class JournalHarness: Sendable {
                     }
                 }))
         state = Mutex(State(model: HarnessModel(), version: 0))
+        if beginsUpkeep { service.beginUpkeep() }
     }
 
     var entries: [[UInt8]: HarnessEntry] { link.state.withLock { $0.model.entries } }

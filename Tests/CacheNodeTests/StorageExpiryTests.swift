@@ -1,4 +1,4 @@
-// Expiry as the node drives it: one tick removes everything that is due, however many steps the timing wheel needs.
+// Expiry as the node drives it: a tick does a bounded slice and says whether more is due, until everything due is gone.
 
 import CacheStore
 import Testing
@@ -16,7 +16,7 @@ import Testing
     }
 
     @Test(arguments: [Int64(50), 2_000, 5_000, 400_000])
-    func `one tick after their time removes any number of entries`(timeToLive: Int64) throws {
+    func `ticks that follow while more is due remove all of it, a slice each`(timeToLive: Int64) throws {
         let storage = storage()
         let start = NodeClock.monotonicMilliseconds()
         for index in 0..<10_000 {
@@ -29,9 +29,38 @@ import Testing
                     key, bytes, form: .plain, expiry: .at(deadline), condition: .always, now: start)
             }
         }
-        _ = storage.tick(now: start + timeToLive - 1)
+        // Entries may have to move down the timing wheel before any of them is due.
+        while storage.tick(now: start + timeToLive - 1).isMoreDue { #expect(storage.count == 10_000) }
         #expect(storage.count == 10_000)
-        _ = storage.tick(now: start + timeToLive + 37)
+        var ticks = 0
+        var isMoreDue = true
+        while isMoreDue {
+            let before = storage.count
+            isMoreDue = storage.tick(now: start + timeToLive + 37).isMoreDue
+            ticks += 1
+            #expect(before - storage.count <= 8 * Storage.expiryStep)
+        }
         #expect(storage.count == 0)
+        // Each entry is removed once and filed again at most once a level of the wheel.
+        #expect(10_000 / (8 * Storage.expiryStep)...40_000 / Storage.expiryStep ~= ticks)
+    }
+
+    @Test func `a tick does more the later expiry is, within limits that all shards share`() {
+        #expect(
+            [0, 249, 250, 1_000, 1_750, .max].map { Storage.expirySteps(lateMilliseconds: $0, shards: 1) } == [
+                1, 1, 2, 5, 8, 8,
+            ])
+        #expect([0, 1_000, .max].map { Storage.expirySteps(lateMilliseconds: $0, shards: 4) } == [1, 1, 2])
+        #expect(Storage.expirySteps(lateMilliseconds: .max, shards: 64) == 1)
+    }
+
+    @Test func `a tick says that no more is due when nothing expires`() throws {
+        let storage = storage()
+        #expect(!storage.tick(now: 1_000).isMoreDue)
+        try Array("key".utf8).withUnsafeBytes { bytes in
+            let key = CacheKey(bytes: bytes, hash: storage.hash(bytes))
+            _ = try storage.put(key, bytes, form: .plain, expiry: .at(9_000), condition: .always, now: 1_000)
+        }
+        #expect(!storage.tick(now: 1_050).isMoreDue)
     }
 }

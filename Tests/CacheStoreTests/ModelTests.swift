@@ -66,6 +66,7 @@ struct NaiveCache {
         case .ifVersion(let wanted):
             guard let old else { return .notFound }
             if old.version != wanted { return .versionMismatch(version: old.version) }
+        case .ifNewer: if let old, old.version >= version { return .exists(version: old.version) }
         }
         let deadline: Int64 =
             switch expiry {
@@ -151,8 +152,13 @@ struct NaiveCache {
                     case 1: .ifPresent
                     case 2: .ifVersion(model.items[key]?.version ?? 0)
                     case 3: .ifVersion(version / 2)
+                    case 4, 5: .ifNewer
                     default: .always
                     }
+                // Half of the conditional puts of a newer version are of an older one.
+                let version =
+                    condition == .ifNewer && random.below(2) == 0
+                    ? version - min(version, UInt64(random.below(500))) : version
                 check(
                     store.put(
                         names[key], value, expiry: expiry, version: version, condition: condition, now: now)

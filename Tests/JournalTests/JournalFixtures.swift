@@ -19,12 +19,12 @@ struct SplitMix: RandomNumberGenerator {
 }
 
 enum TestCodec {
-    static let inflate: JournalInflate = { stored, originalBytes in
+    static let inflate: JournalInflate = { stored, target in
         var stream = z_stream()
-        guard spyder_inflateInit2(&stream, -15) == Z_OK else { return nil }
+        guard spyder_inflateInit2(&stream, -15) == Z_OK else { return false }
         defer { inflateEnd(&stream) }
         var input = Array(stored)
-        var output = [UInt8](repeating: 0, count: originalBytes + 1)
+        var output = [UInt8](repeating: 0, count: target.count + 1)
         let produced = input.withUnsafeMutableBufferPointer { input in
             output.withUnsafeMutableBufferPointer { output in
                 stream.next_in = input.baseAddress
@@ -35,10 +35,11 @@ enum TestCodec {
                 return Int(stream.total_out)
             }
         }
-        return produced == originalBytes ? Array(output.dropLast()) : nil
+        target.copyBytes(from: output.dropLast())
+        return produced == target.count
     }
 
-    static let deflate: JournalDeflate = { raw in
+    static let deflate: JournalDeflate = { raw, target in
         var stream = z_stream()
         guard spyder_deflateInit2(&stream, 6, -15, 8) == Z_OK else { return nil }
         defer { deflateEnd(&stream) }
@@ -54,7 +55,9 @@ enum TestCodec {
                 return Int(stream.total_out)
             }
         }
-        return produced < raw.count ? Array(output.prefix(produced)) : nil
+        guard produced <= target.count else { return nil }
+        target.copyBytes(from: output.prefix(produced))
+        return produced
     }
 }
 

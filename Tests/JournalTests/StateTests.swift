@@ -36,6 +36,28 @@ struct StateTests {
         #expect(state.snapshotPublished(file(3, .snapshot, 41 << 20)).isEmpty)
     }
 
+    @Test("Upkeep is urgent when the journal takes no writes or has grown to eight times what makes compaction due")
+    func urgency() {
+        var state = JournalState(loaded: LoadPlan([file(1, .segment, 500 << 20)]))
+        state.segmentOpened(number: 2)
+        state.activeBytes = 12 << 20
+        #expect(!state.isUpkeepUrgent)
+        state.activeBytes += 1
+        #expect(state.isUpkeepUrgent)
+        state.segmentClosed()
+        #expect(!state.snapshotPublished(file(3, .snapshot, 40 << 20)).isEmpty)
+        state.segmentOpened(number: 3)
+        state.activeBytes = 640 << 20
+        #expect(!state.isUpkeepUrgent)
+        state.activeBytes += 1
+        #expect(state.isUpkeepUrgent)
+        state.activeBytes = 0
+        state.failed(reason: "disk", now: 0)
+        #expect(state.isUpkeepUrgent)
+        state.reopened()
+        #expect(!state.isUpkeepUrgent)
+    }
+
     @Test("After a failure attempts to reopen come after 1, 2, 4 … 30 seconds, and the first reason is kept")
     func retries() {
         var state = JournalState(loaded: LoadPlan([]))

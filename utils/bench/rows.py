@@ -208,12 +208,16 @@ def tail(bench, load, results):
     for _ in range(load.rounds):
         before = node.call("node.stats")
         # The entries live long enough to be written, and end while the load runs; the hot keys are put back without end.
-        load.fill(node, ["--keys", MILLION, "--value-size", "100", "--ttl-ms", "12000"])
+        load.fill(node, ["--keys", MILLION, "--value-size", "100", "--ttl-ms", "9000"])
         load.fill(node, USUAL)
+        filled = node.call("node.stats")
         busy.append(load.run(node, half[:-1] + ["13"]))
         after = node.call("node.stats")
         if int(after["expired"]) - int(before["expired"]) < MILLION // 2:
             raise AssertionError("the entries did not expire while the load ran")
+        for counter in ("compressedSegments", "compactions"):
+            if int(after["journal"][counter]) == int(filled["journal"][counter]):
+                raise AssertionError(f"the load met no upkeep of the journal: {counter} stood still")
     results.raw["tail"] = {"peak": peak, "quiet": quiet, "busy": busy}
     for name, samples in (("quiet", quiet), ("busy", busy)):
         results.figures.append(Figure("tail", name, describe(samples)))

@@ -101,7 +101,7 @@ private struct DumpSink: RecoverySink {
             case .deflated(let originalBytes, let checksum):
                 // A put that claims more than zlib can have packed into it is not worth the memory.
                 let isPossible = Int(originalBytes) <= record.value.count * 1100 + 1024
-                value = isPossible ? inflate(record.value, Int(originalBytes)) : nil
+                value = isPossible ? inflated(record.value, originalBytes: Int(originalBytes)) : nil
                 if let text = value, text.withUnsafeBytes({ Checksum.crc32($0) }) != checksum { value = nil }
             }
         }
@@ -109,6 +109,11 @@ private struct DumpSink: RecoverySink {
             file: file, kind: record.kind, sequence: record.sequence, version: record.version,
             wallExpiry: record.wallExpiry == JournalFormat.neverExpires ? nil : record.wallExpiry,
             key: Array(record.key), storedBytes: record.value.count, form: record.form, value: value)
+    }
+
+    private func inflated(_ stored: UnsafeRawBufferPointer, originalBytes: Int) -> [UInt8]? {
+        var text = [UInt8](repeating: 0, count: originalBytes)
+        return text.withUnsafeMutableBytes { inflate(stored, $0) } ? text : nil
     }
 
     mutating func willReplay(file: String) { self.file = file }

@@ -50,14 +50,29 @@ struct JournalReading {
         return nil
     }
 
+    /// About how many records a replay of `plan` will read; a few reads a file.
+    func estimatedRecords(of plan: LoadPlan, limits: JournalLimits) throws(JournalError) -> Int {
+        var records = 0
+        for file in plan.files {
+            let more = try withWindow(file, chunkBytes: Self.sampleBytes) { (window) throws(JournalError) in
+                try window.estimatedRecords(limits: limits)
+            }
+            records = records.addingReportingOverflow(more).overflow ? .max : records + more
+        }
+        return records
+    }
+
+    /// What is read of a segment to guess its records by.
+    private static let sampleBytes = 16 * 1024
+
     func withWindow<Result>(
-        _ file: JournalFile, _ body: (JournalWindow) throws(JournalError) -> Result
+        _ file: JournalFile, chunkBytes: Int = 256 * 1024, _ body: (JournalWindow) throws(JournalError) -> Result
     ) throws(JournalError) -> Result {
         let path = directory + "/" + file.name
         let descriptor = try files.openForReading(path)
         defer { files.close(descriptor) }
         let files = self.files
-        let window = JournalWindow(size: try files.size(descriptor, path: path)) {
+        let window = JournalWindow(size: try files.size(descriptor, path: path), chunkBytes: chunkBytes) {
             (offset, into) throws(JournalError) in
             try files.read(descriptor, at: offset, into: into, path: path)
         }

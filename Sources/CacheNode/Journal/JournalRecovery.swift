@@ -25,6 +25,7 @@ extension JournalDirectory {
         let reading = JournalReading(files: files, directory: journalPath)
         var plan = try reading.plan()
         let epoch = try reading.epoch(of: plan)
+        sink.expect(records: try reading.estimatedRecords(of: plan, limits: limits))
         let report = try reading.replay(plan, epoch: epoch, limits: limits, inflate: codec.inflate, into: &sink)
         var kept: [String] = []
         for file in report.files {

@@ -12,6 +12,10 @@ extension JournalService {
                 }
             }
             if isStopping { return }
+            guard mayDoUpkeep else {
+                maintenanceBell.wait(milliseconds: nil)
+                continue
+            }
             if let wait {
                 maintenanceBell.wait(milliseconds: wait)
                 let isDue = state.withLock { state in
@@ -183,12 +187,13 @@ extension JournalService {
         let header = JournalFileHeader(
             kind: .snapshot, number: number, firstSequence: firstSequence, epoch: seed.epoch,
             created: JournalClock.wall())
-        let file = try BlockFile(directory, header: header, deflate: settings.compress ? codec.deflate : nil)
+        let file = try BlockFile(directory, header: header, deflate: settings.compress ? blockDeflate : nil)
         var cursor = SnapshotCursor()
         var hasMore = true
         while hasMore {
             hasMore = hooks.snapshotSource(&cursor) { file.append($0) }
             try file.drain()
+            JournalThread.standBack()
             if state.withLock({ $0.isStopping }) { throw .closed }
         }
         try file.finish()
@@ -204,7 +209,7 @@ extension JournalService {
                 throw .abandoned(reason: "\(segment.name) has no readable header")
             }
             header.kind = .compressedSegment
-            var sink = CompressingSink(file: try BlockFile(directory, header: header, deflate: codec.deflate))
+            var sink = CompressingSink(file: try BlockFile(directory, header: header, deflate: blockDeflate))
             var plan = LoadPlan([segment])
             plan.snapshot = nil
             var replay = Replay(
@@ -265,23 +270,4 @@ extension JournalService {
             progressBell.wait(milliseconds: 20)
         }
     }
-}
-
-/// Files the records of a segment into blocks.
-private struct CompressingSink: RecoverySink {
-    let file: BlockFile
-    var failure: JournalError?
-
-    private mutating func add(_ record: JournalRecord) {
-        guard failure == nil else { return }
-        file.append(record, sequence: record.sequence)
-        do throws(JournalError) { try file.drain() } catch { failure = error }
-    }
-
-    mutating func put(_ record: JournalRecord) { add(record) }
-    mutating func remove(_ record: JournalRecord) { add(record) }
-    mutating func touch(_ record: JournalRecord) { add(record) }
-    mutating func flush(_ record: JournalRecord) { add(record) }
-    mutating func dropKey(_ record: JournalRecord) {}
-    mutating func removeAll() -> Int { 0 }
 }

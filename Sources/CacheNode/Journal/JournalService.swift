@@ -1,6 +1,6 @@
 // The running journal: records go into a pending buffer under one lock, a writer thread writes what has gathered
-// (group commit), a second thread synchronises at intervals, a third compresses, compacts and reopens. Replies wait
-// for the watermark.
+// (group commit), a second thread synchronises at intervals, a third compresses, compacts and reopens, with a fourth that
+// deflates for it when a core is idle (IdleDeflater.swift). Replies wait for the watermark.
 //
 // Callers' duties:
 // - append under the lock of the key's shard, after the store acted, so that the journal has a key's changes in their
@@ -54,6 +54,8 @@ package final class JournalService: Sendable {
     /// Rung whenever the writer or the syncer has got on.
     let progressBell = Doorbell()
     private let threads = Mutex<[JournalThread]>([])
+    private let idleDeflater: IdleDeflater?
+    private let upkeepBegan = Atomic<Bool>(false)
     private let acknowledged: Atomic<UInt64>
     private let open = Atomic<Bool>(true)
     private let pendingCount = Atomic<Int>(0)
@@ -71,6 +73,7 @@ package final class JournalService: Sendable {
         self.settings = settings
         self.codec = codec
         self.hooks = hooks
+        idleDeflater = settings.deflatesWhenIdle ? codec.deflate.map { IdleDeflater($0) } : nil
         seed = EpochSeed(epoch: recovered.epoch ?? newEpoch)
         let last = recovered.report.lastSequence
         let number = recovered.plan.nextNumber
@@ -90,7 +93,7 @@ package final class JournalService: Sendable {
         if case .interval(let milliseconds) = settings.synchronisation {
             started.append(JournalThread { self.runSyncer(every: milliseconds) })
         }
-        started.append(JournalThread { self.runMaintenance() })
+        started.append(JournalThread(.batch) { self.runMaintenance() })
         let threads = started
         self.threads.withLock { $0 = threads }
     }
@@ -159,10 +162,28 @@ package final class JournalService: Sendable {
             return running
         }
         for thread in running { thread.join() }
+        idleDeflater?.close()
         directory.release()
     }
 
+    /// Lets the upkeep thread begin to compress, compact and reopen: when the node serves, so that none of it delays that.
+    package func beginUpkeep() {
+        upkeepBegan.store(true, ordering: .releasing)
+        maintenanceBell.ring()
+    }
+
     // MARK: Used by the threads
+
+    var mayDoUpkeep: Bool { upkeepBegan.load(ordering: .acquiring) }
+
+    /// How blocks are deflated: when a core is idle or, what is urgent, at once. nil when they are not.
+    var blockDeflate: JournalDeflate? {
+        guard let deflate = codec.deflate, let idleDeflater else { return codec.deflate }
+        return { raw, output in
+            let isUrgent = self.state.withLock { $0.isStopping || $0.journal.isUpkeepUrgent }
+            return isUrgent ? deflate(raw, output) : idleDeflater.deflate(raw, into: output)
+        }
+    }
 
     func commitTaken() { commitAsked.store(false, ordering: .releasing) }
 

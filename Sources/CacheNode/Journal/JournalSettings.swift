@@ -15,17 +15,21 @@ package struct JournalSettings: Sendable {
     package var synchronisation: Synchronisation
     package var segmentBytes: Int
     package var compress: Bool
+    /// Deflating waits for a core that has nothing else to do, as long as upkeep does not fall behind.
+    package var deflatesWhenIdle: Bool
     /// Bytes that may wait to be written before `isCongested` says so.
     package var maxPendingBytes: Int
     package var limits: JournalLimits
 
     package init(
         synchronisation: Synchronisation = .interval(milliseconds: 1000), segmentBytes: Int = 64 * 1024 * 1024,
-        compress: Bool = true, maxPendingBytes: Int = 32 * 1024 * 1024, limits: JournalLimits = JournalLimits()
+        compress: Bool = true, deflatesWhenIdle: Bool = false, maxPendingBytes: Int = 32 * 1024 * 1024,
+        limits: JournalLimits = JournalLimits()
     ) {
         self.synchronisation = synchronisation
         self.segmentBytes = segmentBytes
         self.compress = compress
+        self.deflatesWhenIdle = deflatesWhenIdle
         self.maxPendingBytes = maxPendingBytes
         self.limits = limits
     }

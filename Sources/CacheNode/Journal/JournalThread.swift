@@ -2,27 +2,61 @@
 
 import Glibc
 
+/// How the system's scheduler treats a thread against others that want its core (sched(7)); needs no privilege. A system
+/// that refuses leaves it as usual, which costs the event loops milliseconds and nothing else.
+enum SchedulingClass {
+    case usual
+    /// An equal share of the core, but waking up never interrupts another thread.
+    case batch
+    /// Only what others leave of the core; any thread interrupts it at once. It must hold nothing that others wait for.
+    case idle
+
+    /// Puts the calling thread into this class; false where the system refuses.
+    @discardableResult
+    func enter() -> Bool {
+        // SCHED_BATCH and SCHED_IDLE, which Swift's Glibc module leaves out.
+        let policy: Int32 =
+            switch self {
+            case .usual: SCHED_OTHER
+            case .batch: 3
+            case .idle: 5
+            }
+        var parameters = sched_param()
+        // Of Linux's call 0 means the calling thread, not the process.
+        return sched_setscheduler(0, policy, &parameters) == 0
+    }
+}
+
 /// A thread; ends when its body returns.
 final class JournalThread: Sendable {
     private let handle: pthread_t
 
     private final class Body {
+        let scheduling: SchedulingClass
         let run: @Sendable () -> Void
-        init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+        init(_ scheduling: SchedulingClass, _ run: @escaping @Sendable () -> Void) {
+            self.scheduling = scheduling
+            self.run = run
+        }
     }
 
-    init(_ run: @escaping @Sendable () -> Void) {
+    init(_ scheduling: SchedulingClass = .usual, _ run: @escaping @Sendable () -> Void) {
         var created = pthread_t()
         let result = pthread_create(
             &created, nil,
             { argument in
                 guard let argument else { return nil }
-                Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run()
+                let body = Unmanaged<Body>.fromOpaque(argument).takeRetainedValue()
+                if body.scheduling != .usual { body.scheduling.enter() }
+                body.run()
                 return nil
-            }, Unmanaged.passRetained(Body(run)).toOpaque())
+            }, Unmanaged.passRetained(Body(scheduling, run)).toOpaque())
         precondition(result == 0, "the system refuses the journal a thread")
         handle = created
     }
+
+    /// Lets other threads that want the calling thread's core go first, once.
+    static func standBack() { sched_yield() }
 
     /// Waits until the body has returned. Call once.
     func join() { pthread_join(handle, nil) }

@@ -12,6 +12,10 @@ import CacheStore
 import Journal
 import Synchronization
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 /// One part of the keys.
 struct ShardState: ~Copyable {
     var store: Store
@@ -33,6 +37,16 @@ final class Shard: Sendable {
     init(_ state: consuming sending ShardState) {
         self.state = Mutex(state)
     }
+}
+
+/// What a tick of the storage tells.
+struct TickReport {
+    /// Writes refused for want of memory since the start.
+    var refusedWrites: UInt64 = 0
+    /// Memory of all stores.
+    var usedBytes = 0
+    /// Expiry is not through: the next tick should come soon.
+    var isMoreDue = false
 }
 
 /// All keys and values of the node.
@@ -283,28 +297,46 @@ final class Storage: Sendable {
         budget.storeLimitBytes / shards.count
     }
 
-    /// Drops expired entries and gives the stores their current share of memory; a bounded step a lock. Returns the
-    /// writes refused for want of memory since the start, and the memory used.
-    func tick(now: Int64) -> (refusedWrites: UInt64, usedBytes: Int) {
-        var refused: UInt64 = 0
-        var used = 0
+    /// Units of expiry done under a shard's lock at once: an event loop that needs it waits some 50 µs at most.
+    static let expiryStep = 256
+
+    /// Steps of expiry that a tick does in a shard: one, and one more for each quarter of a second that expiry is late, up to
+    /// eight for all shards together. Lateness costs memory alone; steps in a row cost the event loops time.
+    static func expirySteps(lateMilliseconds: Int64, shards: Int) -> Int {
+        max(1, min(8, 1 + Int(clamping: lateMilliseconds / 250)) / shards)
+    }
+
+    /// Drops a slice of the expired entries of each shard and gives the stores their current share of memory.
+    ///
+    /// Never all that is due: entries put together expire together, and hundreds of thousands in a row took the core from
+    /// the event loop for tens of milliseconds. What has expired is not served in the meantime.
+    func tick(now: Int64) -> TickReport {
+        var report = TickReport()
         wallOffsetNow.store(NodeClock.wallMilliseconds() - NodeClock.monotonicMilliseconds(), ordering: .relaxed)
         let tombstoneBytes = shards.reduce(0) { $0 + $1.state.withLock { $0.tombstones.bytes } }
         budget.note(journalBytes: (journal?.status.pendingBytes ?? 0) + tombstoneBytes)
         let share = storeShareBytes
         for shard in shards {
-            while shard.state.withLock({ state in
-                state.apply(limit: share, now: now)
-                _ = state.store.expire(now: now, limit: 256)
-                // A step may have gone into moving entries down the timing wheel: what counts is whether anything is due.
-                return (state.store.nextExpiryHint ?? .max) <= now
-            }) {}
+            var late: Int64 = 0
+            var steps = 0
+            while late >= 0 && steps < Self.expirySteps(lateMilliseconds: late, shards: shards.count) {
+                // An event loop that has woken up meanwhile goes first: the scheduler would let this thread run on.
+                if steps > 0 { sched_yield() }
+                late = shard.state.withLock { state in
+                    state.apply(limit: share, now: now)
+                    _ = state.store.expire(now: now, limit: Self.expiryStep)
+                    // Units may have gone into moving entries down the timing wheel: what counts is what is due.
+                    return state.store.nextExpiryHint.map { now - $0 } ?? -1
+                }
+                steps += 1
+            }
+            report.isMoreDue = report.isMoreDue || late >= 0
             shard.state.withLock { state in
-                refused += state.store.counters.refused
-                used += state.store.memory.footprintBytes
+                report.refusedWrites += state.store.counters.refused
+                report.usedBytes += state.store.memory.footprintBytes
             }
         }
-        return (refused, used)
+        return report
     }
 
     /// A deadline of the monotonic clock as Unix milliseconds.

@@ -23,17 +23,28 @@ struct StorageRecovery: RecoverySink {
         self.wallOffset = wallOffset
     }
 
+    mutating func expect(records: Int) {
+        for shard in shards { shard.state.withLock { $0.store.reserve(keys: records / shards.count) } }
+    }
+
+    mutating func comesSoon(_ key: UnsafeRawBufferPointer) {
+        let hash = hasher.hash(key)
+        shards[hash.shard(of: shards.count)].state.withLock { $0.store.prefetch(hash) }
+    }
+
     mutating func put(_ record: JournalRecord) {
         newestVersion = max(newestVersion, record.version)
         let stored = withShard(record) { store, hash in
-            if let known = store.peek(record.key, hash: hash, now: now), known.version >= record.version { return true }
-            let outcome = store.put(
+            switch store.put(
                 record.key, hash: hash, value: record.value, form: record.form.storedForm,
-                expiry: expiry(record), version: record.version, condition: .always, now: now)
-            guard outcome != .stored else { return true }
-            // The older value that there may be is not current any more.
-            _ = store.remove(record.key, hash: hash, ifVersion: nil, now: now)
-            return false
+                expiry: expiry(record), version: record.version, condition: .ifNewer, now: now)
+            {
+            case .stored, .exists: return true
+            case .memoryFull, .notFound, .versionMismatch:
+                // The older value that there may be is not current any more.
+                _ = store.remove(record.key, hash: hash, ifVersion: nil, now: now)
+                return false
+            }
         }
         if !stored { refused += 1 }
     }
