@@ -33,8 +33,9 @@ final class ThreadState {
     let knownHeads = KnownHeads()
     /// Set while requests are answered again because the journal has failed: writes get 1201.
     var refusesWrites = false
-    /// Memory of replies that have been sent.
+    /// Memory of replies that have been handed on, most of it free again.
     private var replyBuffers: [ByteBuffer] = []
+    private var replyBufferBytes = 0
 
     /// Scratch memory above this is given back after the request.
     static let retainedScratchBytes = 256 * 1024
@@ -96,17 +97,23 @@ final class ThreadState {
     /// A reply without content, in the memory of an earlier one where there is some. Should somebody still hold that,
     /// ByteBuffer copies on write.
     func emptyReply(acceptsGzip: Bool) -> ReplyBuffer {
-        ReplyBuffer(bytes: replyBuffers.popLast() ?? ByteBuffer(), acceptsGzip: acceptsGzip)
+        guard let buffer = replyBuffers.popLast() else {
+            return ReplyBuffer(bytes: ByteBuffer(), acceptsGzip: acceptsGzip)
+        }
+        replyBufferBytes -= buffer.storageCapacity
+        return ReplyBuffer(bytes: buffer, acceptsGzip: acceptsGzip)
     }
 
     /// Keeps the memory of a reply that was sent.
     func keepReplyBuffer(_ buffer: ByteBuffer) {
-        guard buffer.capacity <= Self.keptReplyBytes, replyBuffers.count < Self.keptReplyBuffers else { return }
+        let bytes = buffer.storageCapacity
+        guard bytes <= Self.keptReplyBytes, replyBufferBytes + bytes <= Self.keptReplyBytesInAll else { return }
         replyBuffers.append(buffer)
+        replyBufferBytes += bytes
     }
 
-    private static let keptReplyBuffers = 64
     private static let keptReplyBytes = 32 * 1024
+    private static let keptReplyBytesInAll = 512 * 1024
 
     /// Whether blocks of another node inflate to what they say.
     func areIntact(_ blocks: UnsafeRawBufferPointer, _ hole: PeerText.Hole) -> Bool {

@@ -48,7 +48,7 @@ extension JSONScanner {
     /// Reads one value of any kind and judges it as a request object.
     ///
     /// The answer is what is wrong with it, or nil when `call` was filled in; `call.id` then holds whatever id is to
-    /// be echoed. In place, because a call is 232 bytes and wrapping it twice on the way out took 24 % of a parse (now
+    /// be echoed. In place, because a call is 256 bytes and wrapping it twice on the way out took 24 % of a parse (now
     /// 15 %).
     mutating func scanElement(into call: inout Call) throws(JSONFault) -> StaticString? {
         guard current == ASCII.openBrace else {

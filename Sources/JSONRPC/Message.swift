@@ -20,9 +20,9 @@ package enum Message {
 
 /// The elements of a batch, one at a time.
 ///
-/// The whole text was validated before, so an error in the last element is known before the first is acted on. The first
-/// `keptElements` were taken apart meanwhile; later ones are read again, so that a batch of very many takes no memory for
-/// each. Borrows the body: not to be kept beyond it.
+/// The whole text was validated before, so an error in the last element is known before the first is acted on. The
+/// first `keptElements` were taken apart meanwhile; later ones are read again, so that a batch of very many takes no
+/// memory for each. Borrows the body: not to be kept beyond it.
 package struct Batch {
     /// Elements in the batch.
     package let count: Int
@@ -42,8 +42,8 @@ package struct Batch {
         }
     }
 
-    /// Elements whose parts are remembered: 120 KiB, below what the allocator maps and unmaps each time.
-    static let keptElements = 512
+    /// Elements whose parts are remembered: 70 KiB, below what the allocator maps and unmaps each time (128 KiB).
+    static let keptElements = 256
 
     fileprivate init(count: Int, kept: ContiguousArray<Kept>, scanner: JSONScanner) {
         self.count = count
@@ -86,8 +86,8 @@ package struct Batch {
 
 /// Reads a request body.
 ///
-/// One pass, and no allocation for a single call; of a very long batch (`Batch.keptElements`) the rest is read a second time
-/// as it is iterated. Never traps, whatever the bytes. Slices in the result are offsets into `body`.
+/// One pass, and no allocation for a single call; of a very long batch (`Batch.keptElements`) the rest is read a second
+/// time as it is iterated. Never traps, whatever the bytes. Slices in the result are offsets into `body`.
 package func parseMessage(_ body: UnsafeRawBufferPointer) -> Message {
     guard body.count <= Int32.max else {
         return .single(.invalid(id: nil, .requestTooLarge, reason: "the body is larger than 2 GiB"))

@@ -134,6 +134,54 @@ extension IntegrationTests {
             }
         }
 
+        @Test func `the last reply comes whole behind a large one, then the close`() throws {
+            let node = try NodeProcess.start()
+            let value = "\"" + String(repeating: "abcdefghij", count: 400_000) + "\""
+            try node.client().put("large", value, "\"compress\":\"never\"")
+            let get = RPCClient.request("cache.get", "[\"large\"]", id: "1")
+            let last = RPCClient.request("cache.get", "[\"none\"]", id: "2")
+            for _ in 0..<40 {
+                let connection = try node.connection()
+                // One packet: the second is read while the first is being written.
+                try connection.send(HTTPRequest.post(get) + HTTPRequest.post(last, headers: ["Connection: close"]))
+                #expect(try connection.receive().json()["id"]?.integer == 1)
+                #expect(try connection.receive().json()["id"]?.integer == 2)
+                #expect(connection.isClosedByPeer())
+            }
+        }
+
+        @Test func `a client that has finished sending and reads slowly gets all its replies`() throws {
+            let node = try NodeProcess.start()
+            let value = "\"" + String(repeating: "abcdefghij", count: 50_000) + "\""
+            try node.client().put("large", value, "\"compress\":\"never\"")
+            let connection = try node.connection()
+            // 10 MB: more than sockets hold.
+            for id in 0..<20 {
+                try connection.send(HTTPRequest.post(RPCClient.request("cache.get", "[\"large\"]", id: "\(id)")))
+            }
+            connection.finishSending()
+            for id in 0..<20 { #expect(try connection.receive().json()["id"]?.integer == id) }
+        }
+
+        @Test func `a client that leaves the end of its replies unread is cut off like any other`() throws {
+            let node = try NodeProcess.start(["limits.idle_timeout_ms=500"])
+            let value = "\"" + String(repeating: "abcdefghij", count: 3_000) + "\""
+            let client = try node.client()
+            try client.put("k", value, "\"compress\":\"never\"")
+            let get = HTTPRequest.post(RPCClient.request("cache.get", "[\"k\"]", id: "1"))
+            // Replies of 30 kB up to and beyond what the sockets take: some end with a little that is not sent.
+            let deaf = try (1...12).map { step in
+                let connection = try node.connection()
+                for _ in 0..<(step * 20) { try connection.send(get) }
+                return connection
+            }
+            // Whoever asks is a connection, too.
+            try waitUntil("all of them are cut off") {
+                try client.call("node.stats").result?["currConnections"]?.integer == 1 ? () : nil
+            }
+            withExtendedLifetime(deaf) {}
+        }
+
         @Test func `replies that wait for the disk keep the order of a pipeline`() throws {
             let node = try NodeProcess.start(["journal.fsync=always"])
             let connection = try node.connection()

@@ -10,8 +10,8 @@ struct PendingOutput {
     var sequence: UInt64 = 0
     /// Bytes of the replies in front of the first one that waits: true whatever becomes of the journal.
     private(set) var settledBytes = 0
-    /// What was answered behind that, to be answered again if the journal fails: the first, which nearly always is the only
-    /// one, and those behind it.
+    /// What was answered behind that, to be answered again if the journal fails: the first, which nearly always is the
+    /// only one, and those behind it.
     private var firstUnsettled: Unsettled?
     private var moreUnsettled: [Unsettled] = []
     /// Bytes of the requests kept for that.
@@ -92,7 +92,7 @@ struct ParkedQueue {
 }
 
 extension HTTPConnectionHandler {
-    /// Replies of this size or more are counted as buffers until the socket has taken them.
+    /// Memory of this size or more is counted as a buffer in flight while a reply in it waits in NIO's queue.
     private static let countedReplyBytes = 64 * 1024
 
     /// Sees to it that replies leave at the end of the loop's tick, together with those of other connections: a client
@@ -108,12 +108,13 @@ extension HTTPConnectionHandler {
         guard !output.isEmpty, context != nil else { return }
         var ready = PendingOutput()
         swap(&ready, &output)
+        let closes = isClosing
         if parked.isEmpty && (ready.sequence == 0 || ready.sequence <= node.storage.watermark) {
             write(ready.bytes)
             thread.keepReplyBuffer(ready.bytes)
-            if isClosing { finishClosing() }
+            if closes { finishClosing() }
         } else {
-            parked.append(Parked(output: ready, closes: isClosing))
+            parked.append(Parked(output: ready, closes: closes))
             thread.connections.park(self)
         }
     }
@@ -127,6 +128,7 @@ extension HTTPConnectionHandler {
         }
         // A last reply that is not flushed yet closes when it is.
         if parked.isEmpty && output.isEmpty && isClosing { return finishClosing() }
+        sendContinueIfDue()
         proceed()
     }
 
@@ -153,10 +155,20 @@ extension HTTPConnectionHandler {
             }
         }
         if output.isEmpty && isClosing { return finishClosing() }
+        sendContinueIfDue()
         proceed()
     }
 
-    /// Sends bytes, at once as far as the socket takes them; the rest is NIO's, and counted until the socket has taken it.
+    /// Says that a body may come, once every reply in front of it is on its way: an interim response belongs to the
+    /// request behind the last one that was answered.
+    func sendContinueIfDue() {
+        guard owesContinue, parked.isEmpty, output.isEmpty else { return }
+        owesContinue = false
+        guard case .body = phase else { return }
+        write(ByteBuffer(staticString: "HTTP/1.1 100 Continue\r\n\r\n"))
+    }
+
+    /// Sends bytes, at once as far as the socket takes them; the rest waits in NIO's queue.
     func write(_ bytes: ByteBuffer) {
         let count = bytes.readableBytes
         thread.counters.bytesWritten.add(count)
@@ -165,19 +177,27 @@ extension HTTPConnectionHandler {
         guard sent < count else { return }
         var rest = bytes
         rest.moveReaderIndex(forwardBy: sent)
+        if rest.readableBytes < Self.countedReplyBytes && rest.storageCapacity >= Self.countedReplyBytes {
+            // A slice would hold on to all of a large reply for its last few bytes.
+            rest = ByteBuffer(bytes: rest.readableBytesView)
+        }
         enqueue(rest)
     }
 
+    /// Has NIO write when the socket is ready. Memory of 64 KiB or more is counted meanwhile, and the client's time
+    /// runs.
     private func enqueue(_ bytes: ByteBuffer) {
         guard let context else { return }
         let budget = node.budget
-        let countedBytes = bytes.readableBytes >= Self.countedReplyBytes ? bytes.readableBytes : 0
+        let countedBytes = bytes.storageCapacity >= Self.countedReplyBytes ? bytes.storageCapacity : 0
         budget.add(bytes: countedBytes)
         queuedWrites += 1
+        unwritableSince = unwritableSince ?? thread.readClock()
         let promise = context.eventLoop.makePromise(of: Void.self)
         promise.futureResult.assumeIsolated().whenComplete { _ in
             budget.release(bytes: countedBytes)
             self.queuedWrites -= 1
+            if self.queuedWrites == 0 { self.unwritableSince = nil }
         }
         context.writeAndFlush(wrapOutboundOut(bytes), promise: promise)
     }
@@ -193,6 +213,11 @@ extension HTTPConnectionHandler {
             guard !self.inputClosed else { return context.close(promise: nil) }
             if case .lingering = self.phase { self.phase = .lingering(since: self.thread.readClock()) }
         }
-        context.close(mode: .output, promise: sent)
+        if inputClosed {
+            // Closing the second half would close the channel at once, with what waits in NIO's queue.
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: sent)
+        } else {
+            context.close(mode: .output, promise: sent)
+        }
     }
 }

@@ -5,8 +5,9 @@
 //     replies ─▶ output ─┬─▶ socket at the end of the loop's tick, one write        nothing in it waits
 //                        └─▶ parked ─▶ socket in order                              when the watermark reaches its sequence
 //
-// Bounds: `inbound` holds at most what one read brought beyond the request under way, as reading stops while requests wait;
-// a body grows up to `maxBodyBytes` and is reserved in the memory budget from 8 KiB up; replies, with the requests they may be needed for, wait up to about 1 MiB.
+// Bounds: `inbound` holds at most what one read brought beyond the request under way, as reading stops while requests
+// wait; a body grows up to `maxBodyBytes` and is reserved in the memory budget from 8 KiB up; replies, with the
+// requests they may be needed for, wait up to about 1 MiB.
 
 import JSONRPC
 import NIOCore
@@ -44,13 +45,13 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     /// Place in the registry.
     var registryIndex = -1
     /// Bytes that have come and are not yet part of a request.
-    private var inbound = ByteBuffer()
+    var inbound = ByteBuffer()
     /// Which of the thread's known heads fitted last.
     private var knownHead = 0
     /// How far `inbound` has been searched for the end of a head.
     private var scannedBytes = 0
     /// A chunked body so far; a body of known length stays in `inbound` until it is whole.
-    private var chunks = ByteBuffer()
+    var chunks = ByteBuffer()
     /// Replies that leave at the end of the tick.
     var output = PendingOutput()
     var isFlushScheduled = false
@@ -70,7 +71,9 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     var queuedWrites = 0
     /// The socket takes what is written, as the channel last said.
     private var isWritable = true
-    /// Since when the socket has not taken everything, for the slow-reader timeout.
+    /// The client waits for "100 Continue", behind replies that are parked.
+    var owesContinue = false
+    /// Since when something has waited in NIO's queue for the socket, for the slow-reader timeout.
     var unwritableSince: Int64?
 
     /// Replies of one connection may wait, for the journal or for the client, up to about this size.
@@ -139,7 +142,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
         context.fireUserInboundEventTriggered(event)
     }
 
-    private func ended() {
+    func ended() {
         if case .body(_, _, let reservedBytes, _) = phase, reservedBytes > 0 {
             node.budget.release(bytes: reservedBytes)
         }
@@ -179,8 +182,8 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         isWritable = context.channel.isWritable
-        unwritableSince = isWritable ? nil : thread.readClock()
-        proceed()
+        // Not at once: NIO also says so in the middle of a write of ours, when nothing may be answered in between.
+        if isWritable { context.eventLoop.assumeIsolated().execute { self.proceed() } }
         context.fireChannelWritabilityChanged()
     }
 
@@ -192,8 +195,8 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
         context.read()
     }
 
-    /// Whether the next request may be answered: no worker has one, and the client takes its replies. Else requests that
-    /// are here already wait, and no more are read.
+    /// Whether the next request may be answered: no worker has one, and the client takes its replies. Else requests
+    /// that are here already wait, and no more are read.
     private var canHandle: Bool {
         if case .executing = phase { return false }
         return isWritable && context != nil && output.heldBytes + parked.heldBytes < Self.maxWaitingBytes
@@ -281,11 +284,14 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
             }
         }
         if facts.expectsContinue && facts.hasBody && !facts.isHTTP10 {
-            flushOutput()
-            write(ByteBuffer(staticString: "HTTP/1.1 100 Continue\r\n\r\n"))
+            owesContinue = true
         }
         let framing: BodyFraming = facts.isChunked ? .chunked(ChunkedDecoder()) : .length(length)
         phase = .body(facts, framing, reservedBytes: reservedBytes, since: now)
+        if owesContinue {
+            flushOutput()
+            sendContinueIfDue()
+        }
     }
 
     private func readBody(
@@ -320,93 +326,6 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
             execute(facts, body, reservedBytes: reserved)
             return true
         }
-    }
-
-    // MARK: Answering
-
-    private func execute(_ facts: RequestFacts, _ body: ByteBuffer, reservedBytes: Int) {
-        phase = .idle(since: thread.lastMilliseconds)
-        let request = CompleteRequest(facts: facts, body: body, remote: remote)
-        switch processor.respond(
-            to: request, thread: thread, onEventLoop: true)
-        {
-        case .answered(let response):
-            if reservedBytes > 0 { node.budget.release(bytes: reservedBytes) }
-            return accept(response, for: request)
-        case .pending(let start):
-            phase = .executing
-            // Should the answer be there already, the request is over as if it had been answered at once.
-            return start { self.completed(request, $0, reservedBytes: reservedBytes) }
-        case .needsWorker(let job): execute(request, as: job, reservedBytes: reservedBytes)
-        }
-    }
-
-    private func execute(_ request: CompleteRequest, as job: WorkerJob, reservedBytes: Int) {
-        guard let context else { return }
-        phase = .executing
-        let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
-        let eventLoop = context.eventLoop
-        let processor = processor
-        node.workers.run(job) { thread in
-            @Sendable func complete(_ response: ProcessedResponse?) {
-                eventLoop.execute { handler.value.completed(request, response, reservedBytes: reservedBytes) }
-            }
-            guard let thread else { return complete(nil) }
-            switch processor.respond(to: request, thread: thread, onEventLoop: false) {
-            case .answered(let response): complete(response)
-            case .pending(let start): start { complete($0) }
-            case .needsWorker: preconditionFailure("a worker runs whatever it is given")
-            }
-        }
-    }
-
-    /// A worker has answered.
-    private func completed(_ request: CompleteRequest, _ response: ProcessedResponse?, reservedBytes: Int) {
-        if reservedBytes > 0 { node.budget.release(bytes: reservedBytes) }
-        guard case .executing = phase else { return }
-        phase = .idle(since: thread.readClock())
-        if let response {
-            accept(response, for: request)
-        } else {
-            refuse(.unavailable, .busy, "no memory for a worker thread")
-        }
-        proceed()
-    }
-
-    /// Puts a response behind those that wait to be sent.
-    private func accept(_ response: ProcessedResponse, for request: CompleteRequest?) {
-        output.append(response, for: request)
-        if !response.keepsAlive { startClosing() }
-    }
-
-    /// Answers a request that is not run, and closes after it: its body may still be on the way.
-    private func refuse(
-        _ status: ResponseStatus, _ code: RPCErrorCode, _ reason: StaticString, limit: Int? = nil
-    ) {
-        ended()
-        let response = processor.refusal(status, code, reason, nil, thread, limit: limit, closes: true)
-        node.accessLog.refused(response, remote: remote)
-        accept(response, for: nil)
-    }
-
-    private func startClosing() {
-        isClosing = true
-        closingSince = thread.lastMilliseconds
-        ended()
-        phase = .lingering(since: nil)
-        inbound = ByteBuffer()
-        chunks = ByteBuffer()
-    }
-
-    /// Answers 408 to whoever takes too long with a request.
-    func timedOut() {
-        refuse(.requestTimeout, .timeout, "the request took too long to arrive")
-        flushOutput()
-    }
-
-    /// The client's address, for the access log alone.
-    private var remote: String? {
-        node.accessLog.isOn ? context?.remoteAddress?.description : nil
     }
 }
 

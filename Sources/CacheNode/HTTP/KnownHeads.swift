@@ -1,15 +1,15 @@
 // Request heads that came before. A client sends the same head with every request, but for the length of the body, and
-// reading it again was a sixth of what a cache.get costs outside of the kernel (callgrind: 3,900 of 22,200 instructions;
-// comparing it takes 150).
+// reading it again was a sixth of what a cache.get costs outside of the kernel (callgrind: 3,900 of 22,200
+// instructions; comparing it takes 150).
 //
 //     slot     POST /rpc HTTP/1.1 CRLF Host: … CRLF Content-Length: │ 97 │ CRLF … CRLF CRLF
 //              └─────────────────── prefix ────────────────────────┘      └─── suffix ────┘
 //
-// A head with the bytes of a known one and other digits means what that one meant: facts are a function of the bytes alone.
-// The digits are read by the parser's own rule, and whatever does not match is left to the parser.
+// A head with the bytes of a known one and other digits means what that one meant: facts are a function of the bytes
+// alone. The digits are read by the parser's own rule, and whatever does not match is left to the parser.
 //
-// Invariant: a slot's prefix and suffix are those of a head that HTTPRequestParser has accepted, so the empty line that ends
-// a head stands at the end of the suffix and nowhere else.
+// Invariant: a slot's prefix and suffix are those of a head that HTTPRequestParser has accepted, so the empty line that
+// ends a head stands at the end of the suffix and nowhere else.
 
 #if canImport(Glibc)
     import Glibc

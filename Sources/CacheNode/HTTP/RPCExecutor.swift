@@ -36,8 +36,8 @@ struct RPCExecutor {
 
     /// Whether `message` calls a method that may keep an event loop waiting, and for how long.
     ///
-    /// What is not kept of a very long batch is searched for the methods' names instead of being taken apart twice; a name
-    /// inside a value costs only time.
+    /// What is not kept of a very long batch is searched for the methods' names instead of being taken apart twice; a
+    /// name inside a value costs only time.
     func needsWorker(_ message: borrowing Message, in body: UnsafeRawBufferPointer) -> WorkerJob? {
         switch message {
         case .single(.call(let call)):
@@ -48,7 +48,7 @@ struct RPCExecutor {
                 methods.index(of: method, in: body).map { methods[$0].runsOffLoop } ?? false
             }
             if let isSlow { return isSlow ? .long : nil }
-            // "node." covers them all; a name may also be spelt with escapes, which nobody does by accident.
+            // A name may also be spelt with escapes, which nobody does by accident.
             return methods.slowMethodNames.contains { body.contains($0) } || body.contains("\\u00") ? .long : nil
         case .single, .notJSON:
             return nil

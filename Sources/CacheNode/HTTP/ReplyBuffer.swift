@@ -48,8 +48,8 @@ struct ReplyBuffer: ByteSink {
         append(upTo: 1) { $0.append(byte: byte) }
     }
 
-    /// Appends what `write` puts into a sink that takes `capacity` bytes, which must be enough: one growth and one check for
-    /// several pieces of text.
+    /// Appends what `write` puts into a sink that takes `capacity` bytes, which must be enough: one growth and one
+    /// check for several pieces of text.
     @inline(__always)
     mutating func append(upTo capacity: Int, _ write: (inout FixedSink) -> Void) {
         // By the whole storage: NIO's own writing functions make slices of it on the way, at 150 instructions each.
@@ -113,8 +113,8 @@ struct ReplyBuffer: ByteSink {
         return isWhole
     }
 
-    /// Appends what stands in `other` between two marks of it; its compressed values are inflated where this reply's client
-    /// does not accept gzip. Returns false, with nothing appended, when one of them is damaged.
+    /// Appends what stands in `other` between two marks of it; its compressed values are inflated where this reply's
+    /// client does not accept gzip. Returns false, with nothing appended, when one of them is damaged.
     mutating func append(
         _ other: borrowing ReplyBuffer, from start: Mark, to end: Mark, with inflater: inout Inflater
     ) -> Bool {

@@ -43,8 +43,8 @@ enum RequestOutcome {
 struct RequestProcessor {
     let node: NodeCore
 
-    /// A body of this size or more is parsed and answered on a worker thread: compressing it would hold up an event loop
-    /// for more than a few milliseconds.
+    /// A body of this size or more is parsed and answered on a worker thread: compressing it would hold up an event
+    /// loop for more than a few milliseconds.
     static let workerBodyBytes = 128 * 1024
 
     /// Whether a request runs on a worker whatever its message says: it is large, or of unknown size once inflated.
@@ -178,8 +178,8 @@ struct RequestProcessor {
         }
     }
 
-    /// A function of its own so that the context is gone when it returns: the reply is finished in place, which nothing else
-    /// that holds its memory would allow.
+    /// A function of its own so that the context is gone when it returns: the reply is finished in place, which nothing
+    /// else that holds its memory would allow.
     private func runCalls(
         _ message: consuming Message, _ body: UnsafeRawBufferPointer, _ source: ByteBuffer?, _ facts: RequestFacts,
         _ thread: ThreadState
