@@ -114,12 +114,12 @@ extension JournalCodec {
     /// Sealed segments are compressed as values are, by zlib, on a thread of the journal's.
     init(_ configuration: NodeConfiguration) {
         let level = configuration.compression.level
-        var deflate: JournalDeflate?
-        if configuration.journal.compress {
+        func deflate() -> JournalDeflate? {
+            guard configuration.journal.compress else { return nil }
             let deflater = JournalDeflater(level: level)
-            deflate = { deflater.deflate($0, into: $1) }
+            return { deflater.deflate($0, into: $1) }
         }
-        self.init(inflate: { Self.inflate($0, into: $1) }, deflate: deflate)
+        self.init(inflate: { Self.inflate($0, into: $1) }, deflate: deflate(), idleDeflate: deflate())
     }
 
     package static func inflate(_ blocks: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) -> Bool {

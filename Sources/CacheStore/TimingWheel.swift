@@ -101,7 +101,10 @@ struct TimingWheel: ~Copyable {
         elapsed = max(elapsed, next.start)
         let entry = slots[next.slot]
         assert(entry != .none, "an occupied slot has an entry")
-        if next.slot < Self.slotsPerLevel { return .due(entry) }
+        // In a slot of a higher level, too, what is past its deadline need not be filed again first.
+        if next.slot < Self.slotsPerLevel || UInt64(clamping: arena.record(at: entry).deadline) <= now {
+            return .due(entry)
+        }
         remove(entry, in: arena)
         insert(entry, in: arena)
         return .refiled

@@ -18,7 +18,9 @@ extension JournalWindow {
             let start = max(0, size - JournalFormat.blockHeaderBytes)
             let bytes = try view(at: start, atLeast: JournalFormat.blockHeaderBytes)
             guard let trailer = BlockHeader.read(bytes, limits: limits, seed: seed), trailer.isTrailer else { return 0 }
-            return Int(clamping: trailer.records)
+            // No more than so many bytes can inflate to, whatever the trailer says.
+            let most = size.multipliedReportingOverflow(by: 1032 / JournalFormat.recordHeaderBytes + 1)
+            return min(Int(clamping: trailer.records), most.overflow ? .max : most.partialValue)
         }
     }
 

@@ -1,5 +1,7 @@
 // When upkeep runs and on what kind of thread, so that it neither delays the start nor the event loops.
 
+import Dispatch
+import Foundation
 import Glibc
 import Journal
 import Synchronization
@@ -49,8 +51,11 @@ struct UpkeepTests {
         "A journal asked to yield deflates on a thread of the idle class, else on the upkeep thread, which never interrupts"
     )
     func schedulingClasses() throws {
-        // SCHED_IDLE is 5, SCHED_BATCH 3.
-        for (yields, policy) in [(true, 5), (false, 3)] as [(Bool, Int32)] {
+        for (yields, scheduling) in [(true, SchedulingClass.idle), (false, .batch)] {
+            // What the system grants a thread that asks for this class: where it refuses, all are usual ones.
+            let granted = Mutex<Int32>(-1)
+            JournalThread(scheduling) { granted.withLock { $0 = sched_getscheduler(0) } }.join()
+            let policy = granted.withLock { $0 }
             let policies = Policies()
             let settings = JournalSettings(segmentBytes: 4_000, deflatesWhenIdle: yields)
             let harness = try JournalHarness(SimulatedDisk(), settings: settings, codec: policies.codec)
@@ -86,14 +91,79 @@ struct UpkeepTests {
         var output = [UInt8](repeating: 0, count: 50)
         for length in [0, 1, 49, 50, 30] {
             let raw = (0..<length).map { UInt8($0 + 1) }
-            let bytes = raw.withUnsafeBytes { raw in output.withUnsafeMutableBytes { deflater.deflate(raw, into: $0) } }
-            #expect(bytes == (length < 50 ? length : nil))
-            if let bytes { #expect(Array(output[0..<bytes]) == raw) }
+            let outcome = raw.withUnsafeBytes { raw in
+                output.withUnsafeMutableBytes { deflater.deflate(raw, into: $0, while: { true }) }
+            }
+            #expect(outcome == .deflated(length < 50 ? length : nil))
+            if length < 50 { #expect(Array(output[0..<length]) == raw) }
         }
+        #expect(Self.deflate(JournalFormat.blockBytes + 1, with: deflater) == .notTaken, "no room for so much")
+        #expect(Self.deflate(1, with: deflater, mayWait: false) == .notTaken)
         deflater.close()
-        let bytes = output.withUnsafeMutableBytes { output in
-            deflater.deflate(UnsafeRawBufferPointer(rebasing: output[0..<1]), into: output)
+        #expect(Self.deflate(1, with: deflater) == .notTaken, "closed")
+    }
+
+    private static func deflate(_ count: Int, with deflater: IdleDeflater, mayWait: Bool = true) -> IdleDeflater.Outcome
+    {
+        var output = [UInt8](repeating: 0, count: count)
+        return [UInt8](repeating: 7, count: count).withUnsafeBytes { raw in
+            output.withUnsafeMutableBytes { deflater.deflate(raw, into: $0, while: { mayWait }) }
         }
-        #expect(bytes == nil)
+    }
+
+    /// An idle thread that gets no core until it is let on.
+    private final class Starved: Sendable {
+        let begun = DispatchSemaphore(value: 0)
+        let letOn = DispatchSemaphore(value: 0)
+
+        func deflate(_ raw: UnsafeRawBufferPointer, _ output: UnsafeMutableRawBufferPointer) -> Int? {
+            begun.signal()
+            letOn.wait()
+            return nil
+        }
+    }
+
+    @Test(
+        "A block that the idle thread does not get done is taken back, and the thread is asked again when it is through"
+    )
+    func takenBack() {
+        let starved = Starved()
+        let deflater = IdleDeflater { starved.deflate($0, $1) }
+        let isUrgent = Atomic<Bool>(false)
+        let waiting = Thread {
+            starved.begun.wait()
+            isUrgent.store(true, ordering: .relaxed)
+        }
+        waiting.start()
+        var output = [UInt8](repeating: 0, count: 10)
+        let outcome = [UInt8](repeating: 7, count: 10).withUnsafeBytes { raw in
+            output.withUnsafeMutableBytes {
+                deflater.deflate(raw, into: $0, while: { !isUrgent.load(ordering: .relaxed) })
+            }
+        }
+        #expect(outcome == .notTaken)
+        #expect(Self.deflate(5, with: deflater) == .notTaken, "still busy with what was abandoned")
+        starved.letOn.signal()
+        starved.letOn.signal()
+        while Self.deflate(5, with: deflater) == .notTaken { sched_yield() }
+        deflater.close()
+    }
+
+    @Test("A journal closes and is read again while the idle thread gets no core")
+    func starvedIdleThread() throws {
+        let starved = Starved()
+        let codec = JournalCodec(
+            inflate: HarnessCodec.codec.inflate, deflate: HarnessCodec.codec.deflate,
+            idleDeflate: { starved.deflate($0, $1) })
+        let settings = JournalSettings(segmentBytes: 2_000, deflatesWhenIdle: true)
+        let harness = try JournalHarness(SimulatedDisk(), settings: settings, codec: codec)
+        write(700, to: harness)
+        harness.service.requestCommit()
+        starved.begun.wait()
+        var model = HarnessModel()
+        _ = try harness.service.reread(includingAside: false, into: &model)
+        #expect(model.entries == harness.entries)
+        harness.service.close()
+        starved.letOn.signal()
     }
 }

@@ -53,18 +53,37 @@ import Testing
         store.checkInvariants()
     }
 
+    @Test func whatIsPastItsDeadlineIsRemovedWithoutBeingFiledAgain() {
+        var store = makeStore()
+        for number in 0..<1000 { store.put("k\(number)", [1], expiry: .at(100_000 + Int64(number % 100)), now: 0) }
+        #expect(store.expire(now: 200_000, limit: 400) == 400, "each of them is one unit of work")
+        #expect(store.expire(now: 200_000, limit: 1000) == 600)
+    }
+
+    @Test func noLivingEntryIsEvictedWhileDeadOnesAreThere() {
+        var store = makeStore(maxKeys: 4000)
+        for number in 0..<1000 { store.put("living \(number)", [1], expiry: .never, now: 0) }
+        for number in 0..<3000 { store.put("dead \(number)", [1], expiry: .at(100_000), now: 0) }
+        for number in 0..<3000 { store.put("new \(number)", [1], expiry: .never, now: 100_001) }
+        #expect(store.counters.evictions == 0)
+        #expect(store.counters.expired == 3000)
+        #expect(store.count == 4000)
+    }
+
     @Test func workIsBoundedByTheLimitAndResumedWhereItStopped() {
         var store = makeStore()
-        for number in 0..<1000 { store.put("k\(number)", [1], expiry: .at(100_000 + Int64(number % 3)), now: 0) }
+        // 4,096 ms are one slot: most of it is filed again when its time comes.
+        for number in 0..<1000 { store.put("k\(number)", [1], expiry: .at(98_304 + Int64(number * 4)), now: 0) }
         var removed = 0
         var calls = 0
         while store.count > 0 {
             let before = store.count
-            removed += store.expire(now: 200_000, limit: 7)
+            removed += store.expire(now: calls < 300 ? 98_400 : 200_000, limit: 7)
             #expect(before - store.count <= 7)
             calls += 1
             // A new deadline in the middle of a refiling is met as well.
-            if calls == 20 { store.put("late", [1], expiry: .at(100_001), now: 99_000) }
+            if calls == 20 { store.put("late", [1], expiry: .at(98_350), now: 98_300) }
+            if calls == 300 { #expect(removed == 26, "those due by 98,400 and the late one") }
         }
         #expect(removed == 1001)
         #expect(calls > 1001 / 7)

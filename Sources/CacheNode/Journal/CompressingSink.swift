@@ -8,11 +8,14 @@ struct CompressingSink: RecoverySink {
     private static let yieldBytes = 32 * 1024
 
     let file: BlockFile
+    /// `closed` when the journal is being closed: the segment stays as it is.
     private(set) var failure: JournalError?
+    private let isStopping: () -> Bool
     private var unyieldedBytes = 0
 
-    init(file: BlockFile) {
+    init(file: BlockFile, isStopping: @escaping () -> Bool) {
         self.file = file
+        self.isStopping = isStopping
     }
 
     private mutating func add(_ record: JournalRecord) {
@@ -22,6 +25,7 @@ struct CompressingSink: RecoverySink {
         unyieldedBytes += record.encodedBytes
         guard unyieldedBytes >= Self.yieldBytes else { return }
         unyieldedBytes = 0
+        if isStopping() { failure = .closed }
         JournalThread.standBack()
     }
 

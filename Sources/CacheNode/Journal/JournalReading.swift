@@ -7,10 +7,14 @@ package struct JournalCodec: Sendable {
     package var inflate: JournalInflate
     /// nil: sealed segments and snapshots are not compressed.
     package var deflate: JournalDeflate?
+    /// The same for a second thread, which must not wait for the first one.
+    package var idleDeflate: JournalDeflate?
 
-    package init(inflate: @escaping JournalInflate, deflate: JournalDeflate?) {
+    /// Without `idleDeflate` both threads use `deflate`, which must allow that.
+    package init(inflate: @escaping JournalInflate, deflate: JournalDeflate?, idleDeflate: JournalDeflate? = nil) {
         self.inflate = inflate
         self.deflate = deflate
+        self.idleDeflate = idleDeflate ?? deflate
     }
 }
 

@@ -47,6 +47,8 @@ extension JournalService {
         guard let toCompress, codec.deflate != nil else { return false }
         do throws(JournalError) {
             try compress(toCompress)
+        } catch .closed {
+            return false
         } catch {
             state.withLock { $0.journal.segmentNotCompressible(number: toCompress.number) }
             hooks.onEvent(.jobFailed(job: "compression", reason: error.description))
@@ -131,6 +133,8 @@ extension JournalService {
         includingAside: Bool, after: UInt64 = 0, into sink: inout some RecoverySink
     ) throws(JournalError) -> (report: RecoveryReport, upTo: UInt64) {
         var result: (RecoveryReport, UInt64)?
+        waitingForJobs.add(1, ordering: .relaxed)
+        defer { waitingForJobs.subtract(1, ordering: .relaxed) }
         try withJobs { () throws(JournalError) in
             if includingAside, after == 0, let aside = try directory.newestAside() {
                 _ = try replay(aside, applying: 0...UInt64.max, into: &sink)
@@ -209,7 +213,8 @@ extension JournalService {
                 throw .abandoned(reason: "\(segment.name) has no readable header")
             }
             header.kind = .compressedSegment
-            var sink = CompressingSink(file: try BlockFile(directory, header: header, deflate: blockDeflate))
+            let file = try BlockFile(directory, header: header, deflate: blockDeflate)
+            var sink = CompressingSink(file: file) { self.state.withLock { $0.isStopping } }
             var plan = LoadPlan([segment])
             plan.snapshot = nil
             var replay = Replay(

@@ -55,6 +55,8 @@ package final class JournalService: Sendable {
     let progressBell = Doorbell()
     private let threads = Mutex<[JournalThread]>([])
     private let idleDeflater: IdleDeflater?
+    /// Calls that wait for `jobs`, which upkeep holds: it must not wait for an idle core then.
+    let waitingForJobs = Atomic<Int>(0)
     private let upkeepBegan = Atomic<Bool>(false)
     private let acknowledged: Atomic<UInt64>
     private let open = Atomic<Bool>(true)
@@ -73,7 +75,7 @@ package final class JournalService: Sendable {
         self.settings = settings
         self.codec = codec
         self.hooks = hooks
-        idleDeflater = settings.deflatesWhenIdle ? codec.deflate.map { IdleDeflater($0) } : nil
+        idleDeflater = settings.deflatesWhenIdle ? codec.idleDeflate.map { IdleDeflater($0) } : nil
         seed = EpochSeed(epoch: recovered.epoch ?? newEpoch)
         let last = recovered.report.lastSequence
         let number = recovered.plan.nextNumber
@@ -180,9 +182,17 @@ package final class JournalService: Sendable {
     var blockDeflate: JournalDeflate? {
         guard let deflate = codec.deflate, let idleDeflater else { return codec.deflate }
         return { raw, output in
-            let isUrgent = self.state.withLock { $0.isStopping || $0.journal.isUpkeepUrgent }
-            return isUrgent ? deflate(raw, output) : idleDeflater.deflate(raw, into: output)
+            switch idleDeflater.deflate(raw, into: output, while: { self.mayUpkeepWait }) {
+            case .deflated(let bytes): bytes
+            case .notTaken: deflate(raw, output)
+            }
         }
+    }
+
+    /// Whether nobody waits for upkeep to get on.
+    private var mayUpkeepWait: Bool {
+        guard waitingForJobs.load(ordering: .relaxed) == 0 else { return false }
+        return state.withLock { !$0.isStopping && !$0.journal.isUpkeepUrgent }
     }
 
     func commitTaken() { commitAsked.store(false, ordering: .releasing) }

@@ -58,8 +58,11 @@ final class JournalThread: Sendable {
     /// Lets other threads that want the calling thread's core go first, once.
     static func standBack() { sched_yield() }
 
-    /// Waits until the body has returned. Call once.
+    /// Waits until the body has returned. Call this or `detach`, once.
     func join() { pthread_join(handle, nil) }
+
+    /// Leaves the thread to end by itself, or with the process.
+    func detach() { pthread_detach(handle) }
 }
 
 /// Wakes one waiting thread; a ring without a waiter is kept for the next wait.

@@ -300,8 +300,9 @@ final class Storage: Sendable {
     /// Units of expiry done under a shard's lock at once: an event loop that needs it waits some 50 µs at most.
     static let expiryStep = 256
 
-    /// Steps of expiry that a tick does in a shard: one, and one more for each quarter of a second that expiry is late, up to
-    /// eight for all shards together. Lateness costs memory alone; steps in a row cost the event loops time.
+    /// Steps of expiry that a tick does in a shard: one, and one more for each quarter of a second that expiry is late, up
+    /// to eight for all shards together. Lateness costs memory, where the dead go first when it is short; steps in a row
+    /// cost the event loops time.
     static func expirySteps(lateMilliseconds: Int64, shards: Int) -> Int {
         max(1, min(8, 1 + Int(clamping: lateMilliseconds / 250)) / shards)
     }
