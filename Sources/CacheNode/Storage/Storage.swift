@@ -297,14 +297,14 @@ final class Storage: Sendable {
         budget.storeLimitBytes / shards.count
     }
 
-    /// Units of expiry done under a shard's lock at once: an event loop that needs it waits some 50 µs at most.
-    static let expiryStep = 256
+    /// Units of expiry done under a shard's lock at once: an event loop that needs it waits some 100 µs at most.
+    static let expiryStep = 128
 
-    /// Steps of expiry that a tick does in a shard: one, and one more for each quarter of a second that expiry is late, up
-    /// to eight for all shards together. Lateness costs memory, where the dead go first when it is short; steps in a row
+    /// Steps of expiry that a tick does in a shard: one, and one more for each half of a second that expiry is late, up
+    /// to four for all shards together. Lateness costs memory, where the dead go first when it is short; steps in a row
     /// cost the event loops time.
     static func expirySteps(lateMilliseconds: Int64, shards: Int) -> Int {
-        max(1, min(8, 1 + Int(clamping: lateMilliseconds / 250)) / shards)
+        max(1, min(4, 1 + Int(clamping: lateMilliseconds / 500)) / shards)
     }
 
     /// Drops a slice of the expired entries of each shard and gives the stores their current share of memory.
