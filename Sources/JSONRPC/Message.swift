@@ -58,8 +58,8 @@ package struct Batch {
         return position < kept.count ? kept[position].element : scanNext()
     }
 
-    /// Whether `predicate` holds for the method of a call that is kept; nil when it holds for none and there are elements that
-    /// are not kept. O(elements kept).
+    /// Whether `predicate` holds for the method of a call that is kept; nil when it holds for none and there are
+    /// elements that are not kept. O(elements kept).
     package func hasKeptCall(_ predicate: (JSONValue) -> Bool) -> Bool? {
         for position in kept.indices where kept[position].problem == nil {
             if predicate(kept[position].call.method) { return true }

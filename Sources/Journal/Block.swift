@@ -129,12 +129,13 @@ package struct BlockHeader: Sendable {
         bytes.store(Checksum.crc32(covered, from: seed.checksum), at: 4)
     }
 
-    /// The header at the start of `bytes`; nil when its magic, CRC or sizes do not hold.
+    /// The header at the start of `bytes`; nil when its magic, CRC, sizes or sequences do not hold.
     static func read(_ bytes: UnsafeRawBufferPointer, limits: JournalLimits, seed: EpochSeed) -> BlockHeader? {
         guard bytes.count >= JournalFormat.blockHeaderBytes,
             bytes.number(at: 0, as: UInt32.self) == JournalFormat.blockMagic,
             bytes.number(at: 4, as: UInt32.self)
-                == Checksum.crc32(bytes.slice(8..<JournalFormat.blockHeaderBytes), from: seed.checksum)
+                == Checksum.crc32(bytes.slice(8..<JournalFormat.blockHeaderBytes), from: seed.checksum),
+            [16, 24, 40].allSatisfy({ bytes.number(at: $0, as: UInt64.self) <= JournalFormat.maxSequence })
         else { return nil }
         return BlockHeader(
             rawBytes: Int(bytes.number(at: 8, as: UInt32.self)),

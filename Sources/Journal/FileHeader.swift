@@ -53,7 +53,8 @@ package struct JournalFileHeader: Sendable, Equatable {
         guard bytes.number(at: 60, as: UInt32.self) == Checksum.crc32(bytes.slice(0..<60)),
             bytes.number(at: 0, as: UInt64.self) == JournalFormat.fileMagic,
             bytes.number(at: 8, as: UInt16.self) == JournalFormat.formatVersion,
-            let kind = JournalFileKind(rawValue: bytes[10])
+            let kind = JournalFileKind(rawValue: bytes[10]),
+            bytes.number(at: 16, as: UInt64.self) <= JournalFormat.maxSequence
         else { return nil }
         return JournalFileHeader(
             kind: kind, number: bytes.number(at: 12), firstSequence: bytes.number(at: 16), epoch: bytes.number(at: 24),

@@ -72,6 +72,9 @@ package enum JournalFormat {
     package static let blockHeaderBytes = 48
     /// Raw bytes after which a block is closed.
     package static let blockBytes = 256 * 1024
+    /// No journal lives to write so many records: a file that says so was not written by one, and counting on from there
+    /// would overflow.
+    package static let maxSequence: UInt64 = 1 << 62
     package static let neverExpires = Int64.max
 }
 

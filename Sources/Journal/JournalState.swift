@@ -125,10 +125,11 @@ package struct JournalState: Sendable {
     }
 
     /// Upkeep takes its share of the processor instead of what others leave of it: the journal takes no writes until a
-    /// snapshot is done, or has grown to `urgentGrowth` times what makes compaction due.
+    /// snapshot is done, has grown to `urgentGrowth` times what makes compaction due, or is in twice as many files as that.
     package var isUpkeepUrgent: Bool {
         guard phase == .open else { return true }
         return segmentBytes > Self.urgentGrowth * max(Self.minCompactionBytes, 2 * (snapshot?.bytes ?? 0))
+            || fileCount > 2 * Self.maxFiles
     }
 
     package func nextToCompress() -> JournalFile? {

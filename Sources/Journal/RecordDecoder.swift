@@ -66,7 +66,8 @@ package enum RecordDecoder {
         guard bytes.count >= covered else { return .needs(covered) }
         let checksum = Checksum.crc32(bytes.slice(8..<covered), from: seed.checksum)
         guard bytes.number(at: 4, as: UInt32.self) == checksum,
-            let kind = JournalRecord.Kind(rawValue: UInt8(truncatingIfNeeded: typeAndForm)), typeAndForm >> 8 <= 1
+            let kind = JournalRecord.Kind(rawValue: UInt8(truncatingIfNeeded: typeAndForm)), typeAndForm >> 8 <= 1,
+            bytes.number(at: 24, as: UInt64.self) <= JournalFormat.maxSequence
         else { return .damaged(.headerChecksum) }
         let form: JournalValueForm =
             typeAndForm >> 8 == 0 ? .plain : .deflated(originalBytes: bytes.number(at: 20), crc32: bytes.number(at: 48))

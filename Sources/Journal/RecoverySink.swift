@@ -66,6 +66,12 @@ package struct RecoveryReport: Sendable {
     package var isClean: Bool { damageCount == 0 && tornBytes == 0 }
     package init() {}
 
+    /// Counts records that are lost; what damage says of their number may be anything.
+    mutating func dropped(records: UInt64) {
+        let (sum, overflowed) = droppedRecords.addingReportingOverflow(Int(clamping: records))
+        droppedRecords = overflowed ? .max : sum
+    }
+
     mutating func note(_ reason: DamageReason, file: String, offset: Int) {
         damageCount += 1
         guard damaged.count < Self.listedDamages else { return }

@@ -47,7 +47,7 @@ extension Replay {
         _ trailer: BlockHeader, offset: Int, isSnapshot: Bool, recordsRead: UInt64, sink: inout some RecoverySink
     ) {
         if isSnapshot {
-            report.droppedRecords += Int(clamping: trailer.records - min(trailer.records, recordsRead))
+            report.dropped(records: trailer.records - min(trailer.records, recordsRead))
         } else if trailer.records > 0 {
             if let expected, trailer.last &+ 1 > expected { arrive(at: trailer.last &+ 1, offset: offset, sink: &sink) }
             tailUncertain = tailUncertain && expected == nil

@@ -138,7 +138,7 @@ package struct Replay {
     }
 
     mutating func lose(records: UInt64?, sink: inout some RecoverySink) {
-        report.droppedRecords += Int(clamping: records ?? 0)
+        report.dropped(records: records ?? 0)
         report.droppedKeys += sink.removeAll()
     }
 
@@ -184,7 +184,7 @@ package struct Replay {
         _ record: JournalRecord, bytes: Int, reason: DamageReason, offset: Int, sink: inout some RecoverySink
     ) {
         report.maxVersion = max(report.maxVersion, record.version)
-        report.droppedRecords += 1
+        report.dropped(records: 1)
         damage(reason, offset: offset, droppedBytes: bytes)
         sink.dropKey(record)
     }

@@ -229,6 +229,47 @@ extension IntegrationTests {
             #expect(try connection.receive().status == 200)
         }
 
+        @Test func `100-continue comes behind the replies in front of it, and to nobody who did not ask`() throws {
+            let node = try NodeProcess.start(["journal.fsync=always"])
+            let connection = try node.connection()
+            let asking = HTTPRequest.post(Self.get, headers: ["Expect: 100-continue"])
+            let plain = HTTPRequest.post(Self.get)
+            let bodyBytes = Self.get.utf8.count
+            for id in 0..<20 {
+                let put = HTTPRequest.post(RPCClient.request("cache.put", "[\"k\",\(id)]", id: "\(id)"))
+                try connection.send(put + asking.dropLast(bodyBytes))
+                #expect(try connection.receive().status == 200)
+                #expect(try connection.receive().status == 100)
+                try connection.send(asking.suffix(bodyBytes))
+                #expect(try connection.receive().status == 200)
+                // One that does not wait for it, and behind it one that did not ask, its body in two pieces.
+                try connection.send(put + asking + plain.dropLast(10))
+                #expect(try connection.receive().json()["id"]?.integer == id)
+                var response = try connection.receive()
+                if response.status == 100 { response = try connection.receive() }
+                #expect(response.status == 200)
+                try connection.send(plain.suffix(10))
+                #expect(try connection.receive().status == 200)
+            }
+        }
+
+        @Test func `a client that reads slowly but goes on is not cut off`() throws {
+            let node = try NodeProcess.start(["limits.idle_timeout_ms=300"])
+            let client = try node.client()
+            let value = "\"" + String(repeating: "abcdefghij", count: 2_000) + "\""
+            try client.put("k", value, "\"compress\":\"never\"")
+            let get = HTTPRequest.post(RPCClient.request("cache.get", "[\"k\"]", id: "1"))
+            let connection = try node.connection()
+            // 16 MB of replies of 20 kB: some always wait in the node, for several times as long as a deaf client may.
+            for _ in 0..<800 { try connection.send(get) }
+            let start = ContinuousClock.now
+            while start.duration(to: .now) < .milliseconds(1200) {
+                #expect(try connection.receive().status == 200)
+                try connection.send(get)
+                for _ in 0..<10 { _ = try client.call("node.health") }
+            }
+        }
+
         @Test func `a body announced too large is 413 before it is sent`() throws {
             try connection.send(
                 """

@@ -1,5 +1,6 @@
-import Journal
 import Testing
+
+@testable import Journal
 
 /// Damage by byte surgery, compared with a model. The rule under test everywhere: a key that is served has its newest
 /// value.
@@ -144,6 +145,39 @@ struct DamageTests {
             let after = file.starts.firstIndex { $0 >= from + length } ?? changes.count
             check(sink, changes, servedFrom: after, "round \(round), \(from)+\(length)")
         }
+    }
+
+    @Test("Sequences that no journal can reach are damage, and nothing is counted on from them")
+    func impossibleSequences() throws {
+        var random = SplitMix(seed: 33)
+        let changes = Change.random(20, keys: 10, maxValue: 50, using: &random)
+        let good = MemoryFile.segment(changes, isSealed: true)
+        for first in [JournalFormat.maxSequence + 1, UInt64.max - 100] {
+            for file in [
+                MemoryFile.segment(changes, number: 2, first: first),
+                .blocks(.compressedSegment, changes, number: 2, first: first),
+            ] {
+                let (_, report) = try MemoryFile.replay([good, file])
+                #expect(!report.isClean)
+                #expect(report.lastSequence < JournalFormat.maxSequence)
+                // The header alone is right.
+                var mixed = MemoryFile.segment([], number: 2, first: 22)
+                mixed.bytes += file.bytes[JournalFormat.contentStart...]
+                let (_, later) = try MemoryFile.replay([good, mixed])
+                #expect(!later.isClean)
+                #expect(later.lastSequence < JournalFormat.maxSequence)
+            }
+        }
+    }
+
+    @Test("However many records gaps stand for, their count does not overflow")
+    func countOfLostRecords() throws {
+        let far = JournalFormat.maxSequence
+        let files = (1...5).map { MemoryFile.segment([], number: UInt32($0), first: $0 % 2 == 0 ? far : 1) }
+        _ = try MemoryFile.replay(files)
+        var report = RecoveryReport()
+        for _ in 0..<3 { report.dropped(records: .max) }
+        #expect(report.droppedRecords == .max)
     }
 
     @Test("Garbage at the end is damage: what it replaced is unknown, so nothing older is served")

@@ -56,6 +56,14 @@ struct StateTests {
         #expect(state.isUpkeepUrgent)
         state.reopened()
         #expect(!state.isUpkeepUrgent)
+        while state.fileCount < 2 * JournalState.maxFiles {
+            state.segmentOpened(number: state.activeNumber + 1)
+            state.segmentClosed()
+            #expect(!state.isUpkeepUrgent)
+        }
+        state.segmentOpened(number: state.activeNumber + 1)
+        state.segmentClosed()
+        #expect(state.isUpkeepUrgent)
     }
 
     @Test("After a failure attempts to reopen come after 1, 2, 4 … 30 seconds, and the first reason is kept")

@@ -39,6 +39,8 @@ package final class ChildProcess: Sendable {
     }
 
     private let state = Mutex(State())
+    /// Signalled when `readingPaused` changes or nobody is left to change it.
+    private let pauseEnds = NSCondition()
 
     /// Starts `executable` (searched in PATH unless it holds a slash) with the environment of the test plus `environment`.
     ///
@@ -59,10 +61,13 @@ package final class ChildProcess: Sendable {
             Self.writeAll(input, to: standardInput)
             close(standardInput)
         }
+        let pauseEnds = pauseEnds
         Thread.detachNewThread { [weak self] in
             var chunk = [UInt8](repeating: 0, count: 65536)
             while true {
-                while self?.state.withLock({ $0.readingPaused }) == true { usleep(1000) }
+                pauseEnds.lock()
+                while self?.state.withLock({ $0.readingPaused }) == true { pauseEnds.wait() }
+                pauseEnds.unlock()
                 let count = read(output, &chunk, chunk.count)
                 if count < 0 && errno == EINTR { continue }
                 guard count > 0, let self else { break }
@@ -117,6 +122,7 @@ package final class ChildProcess: Sendable {
     }
 
     deinit {
+        setReadingPaused(false)
         if status() == nil {
             kill(processID, SIGKILL)
             _ = try? waitForExit(within: .seconds(10))
@@ -166,7 +172,10 @@ package final class ChildProcess: Sendable {
 
     /// Stops reading standard output, so that the pipe fills up, or goes on reading it.
     package func setReadingPaused(_ paused: Bool) {
+        pauseEnds.lock()
         state.withLock { $0.readingPaused = paused }
+        pauseEnds.broadcast()
+        pauseEnds.unlock()
     }
 
     private static func makePipe() throws -> (reading: Int32, writing: Int32) {

@@ -197,7 +197,8 @@ extension HTTPConnectionHandler {
         promise.futureResult.assumeIsolated().whenComplete { _ in
             budget.release(bytes: countedBytes)
             self.queuedWrites -= 1
-            if self.queuedWrites == 0 { self.unwritableSince = nil }
+            // A client that takes one reply after the other is slow, not deaf.
+            self.unwritableSince = self.queuedWrites == 0 ? nil : self.thread.readClock()
         }
         context.writeAndFlush(wrapOutboundOut(bytes), promise: promise)
     }

@@ -283,9 +283,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
                 return refuse(.unavailable, .busy, "too many bytes in flight")
             }
         }
-        if facts.expectsContinue && facts.hasBody && !facts.isHTTP10 {
-            owesContinue = true
-        }
+        owesContinue = facts.expectsContinue && facts.hasBody && !facts.isHTTP10
         let framing: BodyFraming = facts.isChunked ? .chunked(ChunkedDecoder()) : .length(length)
         phase = .body(facts, framing, reservedBytes: reservedBytes, since: now)
         if owesContinue {

@@ -19,9 +19,9 @@
 final class KnownHeads {
     private struct Slot {
         var prefixBytes = 0
-        /// Zero for a slot that holds no head yet.
         var suffixBytes = 0
         var hasLength = false
+        /// nil for a slot that holds no head yet.
         var facts: RequestFacts?
     }
 

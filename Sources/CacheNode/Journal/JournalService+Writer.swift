@@ -2,10 +2,6 @@
 
 import Journal
 
-#if canImport(Glibc)
-    import Glibc
-#endif
-
 extension JournalService {
     /// What the writer takes out of the state at once.
     private struct Work {
@@ -35,7 +31,7 @@ extension JournalService {
                 // core 65 writes a commit instead of 37, and 1.17 times as many writes a second with fsync = always. On a
                 // core of its own the thread goes on at once. A client that is alone does not pay for it: whatever else
                 // runs on the core would go first, too.
-                if settings.synchronisation == .always && lastRecords > 1 { sched_yield() }
+                if settings.synchronisation == .always && lastRecords > 1 { JournalThread.standBack() }
                 switch takeWork(&batch) {
                 case .idle: break steps
                 case .ended:

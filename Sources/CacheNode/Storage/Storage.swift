@@ -12,10 +12,6 @@ import CacheStore
 import Journal
 import Synchronization
 
-#if canImport(Glibc)
-    import Glibc
-#endif
-
 /// One part of the keys.
 struct ShardState: ~Copyable {
     var store: Store
@@ -322,7 +318,7 @@ final class Storage: Sendable {
             var steps = 0
             while late >= 0 && steps < Self.expirySteps(lateMilliseconds: late, shards: shards.count) {
                 // An event loop that has woken up meanwhile goes first: the scheduler would let this thread run on.
-                if steps > 0 { sched_yield() }
+                if steps > 0 { JournalThread.standBack() }
                 late = shard.state.withLock { state in
                     state.apply(limit: share, now: now)
                     _ = state.store.expire(now: now, limit: Self.expiryStep)
