@@ -42,6 +42,7 @@ final class NodeCore: Sendable {
     let peerExecutor: RPCExecutor
     let cluster: Cluster
     let operations = RecentOperations()
+    let doubts: ChangesInDoubt
     let handoffNumbers = HandoffNumbers()
     let near: NearCache
     let copyHolders = CopyHolders()
@@ -62,6 +63,9 @@ final class NodeCore: Sendable {
         self.cluster = cluster
         near = NearCache(configuration, hasher: storage.hasher)
         self.configuration = configuration
+        let network = configuration.network
+        doubts = ChangesInDoubt(
+            isOn: network.minReplicas > 0 && network.replicas > 0 && network.replicaAcknowledgement == .all)
         settings = configuration.renderedSettings
         nodeID = configuration.local.nodeID
         limits = RequestLimits(configuration.limits, memoryLimitBytes: configuration.local.memoryLimitBytes)

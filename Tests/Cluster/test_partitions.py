@@ -6,15 +6,18 @@ not acknowledge may or may not have happened; what it does acknowledge must surv
 SPYDERCACHE_SPLIT_SECONDS (4.5) is how long a split lasts, SPYDERCACHE_FLAPS (8) how often the network flaps.
 """
 
+import itertools
+import threading
 import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 import checker
 import network
 from checker import LOST, PHANTOM, STALE, UNDONE
 from client import RPCError
 from cluster import ClusterTest, say, setting
-from load import DISAGREE, Load, encode, spread
+from load import DISAGREE, Load, decode, encode, spread
 
 TIMES = {"heartbeat_ms": 200, "failure_ms": 2000, "forward_timeout_ms": 500}
 SPLIT_SECONDS = setting("SPLIT_SECONDS", 4.5)
@@ -151,21 +154,11 @@ class Partitions(ClusterTest):
             if len(keys) == 10:
                 break
         self.load.keys += keys
-        history, number, refused = self.load.history, 1, 0
+        number, refused = 1, 0
         began = self.split([owner, replica], majority)
         while not refused and time.monotonic() < began + 2 * NOTICED_SECONDS:
-            writes = [history.invoke(key, checker.PUT, number) for key in keys]
-            items = [{"key": key, "value": encode(key, number)} for key in keys]
-            try:
-                answers = owner.call("cache.putMany", {"items": items})["items"]
-            except RPCError as error:
-                self.assertEqual(error.code, NOT_ENOUGH_REPLICAS, str(error))
-                answers, refused = [{}] * len(keys), time.monotonic() - began
-            for write, answer in zip(writes, answers):
-                if answer.get("stored"):
-                    write.acknowledge(True, int(answer["cas"]), owner.name)
-                else:
-                    write.abandon()
+            if not self.write_all(owner, keys, number):
+                refused = time.monotonic() - began
             number += 1
         say("refused %.2f s after the split" % refused)
         self.assertTrue(0 < refused < NOTICED_SECONDS + 2 * TIMES["forward_timeout_ms"] / 1000, refused)
@@ -174,6 +167,59 @@ class Partitions(ClusterTest):
             self.load.read_all([node], keys)
         self.heal()
         self.judge()
+
+    def test_what_a_minority_could_not_spread_is_not_answered(self):
+        """An owner that is cut off from its replicas does not answer with a write that the others do not have."""
+        owner, other, *majority = self.oldest_first()
+        found = (("doubt-%d" % number, majority[0].call("cluster.owner", {"key": "doubt-%d" % number}))
+                 for number in range(20_000))
+        keys = list(itertools.islice((key for key, place in found if place["owner"] == owner.name), 10))
+        self.load.keys += keys
+        history, refused, done = self.load.history, [], threading.Event()
+        self.assertTrue(self.write_all(owner, keys, 1))
+        began = self.split([owner, other], majority)
+
+        def read(node, key):
+            client = node.new_client()
+            while not done.is_set():
+                invoked = time.monotonic()
+                try:
+                    history.read(key, invoked, decode(key, client.call("cache.get", {"key": key})), node.name)
+                except RPCError as error:
+                    self.assertIs(error.data["retryable"], True, str(error))
+                    refused.append((node, error.code))
+            client.close()
+        with ThreadPoolExecutor(2 * len(keys)) as pool:
+            readers = [pool.submit(read, node, key) for node in (owner, other) for key in keys]
+            try:
+                self.assertFalse(self.write_all(owner, keys, 2), "acknowledged without a replica")
+                time.sleep(max(0, began + NOTICED_SECONDS - time.monotonic()))
+            finally:
+                done.set()
+            for reader in readers:
+                reader.result()
+        self.assertIn((owner, NOT_ENOUGH_REPLICAS), refused, "the owner refused nothing")
+        self.cluster5.wait_converged(majority)
+        for node in majority:
+            self.load.read_all([node], keys)
+        self.heal()
+        self.judge()
+
+    def write_all(self, node, keys, number):
+        """Writes all keys by one call; returns whether all of it was acknowledged."""
+        writes = [self.load.history.invoke(key, checker.PUT, number) for key in keys]
+        items = [{"key": key, "value": encode(key, number)} for key in keys]
+        try:
+            answers = node.call("cache.putMany", {"items": items})["items"]
+        except RPCError as error:
+            self.assertEqual(error.code, NOT_ENOUGH_REPLICAS, str(error))
+            answers = [{}] * len(keys)
+        for write, answer in zip(writes, answers):
+            if answer.get("stored"):
+                write.acknowledge(True, int(answer["cas"]), node.name)
+            else:
+                write.abandon()
+        return all(answer.get("stored") for answer in answers)
 
     def test_a_node_that_hears_but_is_not_heard(self):
         mute, *others = self.oldest_first()

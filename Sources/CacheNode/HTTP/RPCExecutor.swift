@@ -156,13 +156,13 @@ struct RPCExecutor {
                 if context.operation != 0, let known = context.node.operations.outcome(of: context.operation) {
                     context.reply.append(known, id: call.id, in: context.body)
                     try context.repeatChange(arguments)
-                    if !context.records.isEmpty { context.collectChanges(since: mark, call) }
+                    try context.guardAnswer(method, arguments, since: mark, call)
                     return true
                 }
                 context.reply.appendResponsePrefix(id: call.id, in: context.body)
                 try method.body(&context, arguments)
                 context.reply.appendResponseSuffix()
-                if !context.records.isEmpty { context.collectChanges(since: mark, call) }
+                if !context.thread.servesAlone { try context.guardAnswer(method, arguments, since: mark, call) }
             } catch {
                 context.sendChangesAnyway()
                 if error.code == .journalFailed, !context.thread.servesAlone {

@@ -57,6 +57,7 @@ final class Handoff {
             startVersion: node.storage.clock.newest,
             isUpToDate: table.isUpToDate(table.selfID))
         self.round = round
+        round.number = node.doubts.roundBegan()
         node.handoffNumbers.began(keys: node.storage.count, owesCopies: table.replicas > 0)
         if table.others.isEmpty { round.endWalk() }
         step(round)
@@ -160,6 +161,7 @@ final class Handoff {
         guard !round.isIncomplete else { return begin(round.table, isLeaving: round.isLeaving) }
         round.hasSettled = true
         baseline = round.table
+        node.doubts.roundSettled(round.number)
         node.handoffNumbers.finished()
         node.log.emit(
             .handoffFinished,

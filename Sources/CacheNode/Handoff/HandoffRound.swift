@@ -23,6 +23,8 @@ final class HandoffRound {
         }
     }
 
+    /// By which changes that were missed tell whether it has brought them along (ChangesInDoubt).
+    var number: UInt64 = 0
     let table: RoutingTable
     let isLeaving: Bool
     let started = NodeClock.monotonicMilliseconds()

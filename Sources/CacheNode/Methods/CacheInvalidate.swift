@@ -31,7 +31,9 @@ enum CacheInvalidate {
             let key = try context.key(element, ParameterPath("keys", index: index))
             index += 1
             context.node.near.drop(key.bytes, now: context.now)
-            guard try context.ownsKey(at: RingHash.hash(key.bytes)) else { continue }
+            let position = RingHash.hash(key.bytes)
+            guard try context.ownsKey(at: position) else { continue }
+            context.beginChange(at: position)
             let report = try context.node.storage.remove(key, ifVersion: nil, now: context.now)
             context.wrote(sequence: report.sequence)
             context.changed(.removed, key, version: report.version, expiresAt: .max)

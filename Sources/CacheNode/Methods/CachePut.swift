@@ -193,11 +193,19 @@ enum CachePut {
         return report
     }
 
+    /// The keys of a list of items.
+    static func eachKey(
+        of items: JSONValue, _ context: inout CallContext,
+        _ body: (CacheKey, inout CallContext) throws(MethodFailure) -> Void
+    ) throws(MethodFailure) {
+        try eachItem(of: items, &context) { put, context throws(MethodFailure) in try body(put.key, &context) }
+    }
+
     /// Checks a list of items and finds where each belongs in the cluster.
     static func places(of items: JSONValue, _ context: inout CallContext) throws(MethodFailure) -> [Gathering.Item] {
         try context.checkedCount(of: items, ParameterPath("items"))
         var places: [UInt64] = []
-        try eachItem(of: items, &context) { put, _ in places.append(RingHash.hash(put.key.bytes)) }
+        try eachKey(of: items, &context) { key, _ in places.append(RingHash.hash(key.bytes)) }
         var found: [Gathering.Item] = []
         found.reserveCapacity(places.count)
         var cursor = JSONArrayCursor(context.body, items.slice)

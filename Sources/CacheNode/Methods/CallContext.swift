@@ -37,6 +37,8 @@ struct CallContext {
     var replyStart = 0
     /// What the call has changed.
     var records: [ReplicationRecord] = []
+    /// Of the changes that the call may make.
+    var tickets: [ChangesInDoubt.Ticket] = []
     /// What the message's calls have changed and other holders are to have before it is answered.
     var outgoing: [ReplicationRecord] = []
 
@@ -109,7 +111,7 @@ extension CallContext {
                 text: ReplicationCodec.record(
                     kind, key: key.bytes, version: version, wallExpiry: node.storage.wall(expiresAt),
                     operation: operation, value: value),
-                position: position))
+                position: position, version: version))
     }
 
     /// How this node stands to another one that offers copies or asks for something.

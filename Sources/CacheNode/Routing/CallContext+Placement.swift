@@ -30,7 +30,7 @@ extension CallContext {
         case .anyNode: return false
         case .everyNode(let sum):
             guard !isForPeer else {
-                try prepareChange(method)
+                try prepareChange(method, at: [])
                 return false
             }
             try checkQuorum()
@@ -45,7 +45,7 @@ extension CallContext {
             let position = RingHash.hash(key.bytes)
             let changedKey = method.isWrite && node.near.isOn ? Array(key.bytes) : nil
             if try isMine(position) {
-                try prepareChange(method)
+                try prepareChange(method, at: CollectionOfOne(position))
                 return false
             }
             if method.isAnsweredByCopies, node.near.isOn, try readNear(call, arguments, position) { return true }
@@ -97,8 +97,10 @@ extension CallContext {
             : MethodFailure(.notReady, .reason("this node may not answer for its keys now"))
     }
 
-    /// Before a change of this node's own keys.
-    private func prepareChange(_ method: RPCMethod) throws(MethodFailure) {
+    /// Before a change of this node's own keys, those at `positions`.
+    private mutating func prepareChange(
+        _ method: RPCMethod, at positions: some Sequence<UInt64>
+    ) throws(MethodFailure) {
         guard method.isWrite else { return }
         let table = thread.routing
         let needed = node.configuration.network.minReplicas
@@ -107,6 +109,7 @@ extension CallContext {
                 .notEnoughReplicas,
                 .limit(ParameterPath("replicas"), limit: needed, actual: table.availableReplicas))
         }
+        for position in positions { beginChange(at: position) }
     }
 
     // MARK: Elsewhere
@@ -167,7 +170,7 @@ extension CallContext {
             break
         }
         if areMine {
-            try prepareChange(method)
+            try prepareChange(method, at: items.lazy.map(\.position))
             return false
         }
         if !method.isWrite { _ = try CacheGet.request(arguments, &self) }
@@ -212,61 +215,5 @@ extension CallContext {
             items.append(Gathering.Item(text: element.slice, position: RingHash.hash(key.bytes)))
         }
         return items
-    }
-
-    // MARK: Changes made here
-
-    /// A call has changed something: its answer waits for the other holders.
-    mutating func collectChanges(since mark: ReplyBuffer.Mark, _ call: borrowing Call) {
-        let made = records
-        records.removeAll()
-        let waits = node.configuration.network.replicaAcknowledgement == .all
-        let owner =
-            waits
-            ? pendingMessage()
-            : PendingMessage(node: node, thread: thread, body: ByteBuffer(), isForPeer: isForPeer)
-        let slot = owner.addSlot(from: mark, to: call.isNotification ? mark : reply.mark, id: call.id)
-        for record in made { record.slot = slot }
-        if waits { outgoing += made } else { Replication(made, of: owner).start() }
-    }
-
-    /// A write that was carried out before comes again: its answer waits for the other holders and the journal like the
-    /// first one's, which may not have got that far.
-    mutating func repeatChange(_ arguments: borrowing BoundParameters) throws(MethodFailure) {
-        guard let value = arguments[0] else { return }
-        let key = try key(value, ParameterPath("key"))
-        let storage = node.storage
-        let (record, version) = storage.shard(key).state.withLock { state -> (ReplyBuffer?, UInt64?) in
-            let entry = state.store.peek(key.bytes, hash: key.hash, now: now)
-            let record = entry.map { entry in
-                ReplicationCodec.record(
-                    .put, key: key.bytes, version: entry.version, wallExpiry: storage.wall(entry.expiresAt),
-                    operation: operation, value: (entry.value, entry.form))
-            }
-            return (record, state.tombstones.version(key.bytes))
-        }
-        if let status = storage.journal?.status { wrote(sequence: status.lastSequence) }
-        if let record {
-            records.append(ReplicationRecord(text: record, position: RingHash.hash(key.bytes)))
-        } else if let version {
-            changed(.removed, key, version: version, expiresAt: .max)
-        }
-    }
-
-    /// A call has failed half-way: what it has changed goes to the other holders all the same, and nobody waits for it.
-    mutating func sendChangesAnyway() {
-        guard !records.isEmpty else { return }
-        let unattended = PendingMessage(node: node, thread: thread, body: ByteBuffer(), isForPeer: isForPeer)
-        let slot = unattended.addSlot(from: reply.mark, to: reply.mark, id: nil)
-        for record in records { record.slot = slot }
-        Replication(records, of: unattended).start()
-        records.removeAll()
-    }
-
-    /// The message has been run: sends its changes, one call to each node.
-    mutating func startReplication() {
-        guard let pending, !outgoing.isEmpty else { return }
-        Replication(outgoing, of: pending).start()
-        outgoing.removeAll()
     }
 }

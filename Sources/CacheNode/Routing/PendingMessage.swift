@@ -3,7 +3,8 @@
 //
 //     reply so far   {"jsonrpc":…},·········,{"jsonrpc":…,"result":{"stored":true…}}      written while the message is run
 //     slots                        ╰ forwarded: empty here, filled in by the owner's answer
-//                                             ╰ guarded: stands unless the replicas fail, else an error takes its place
+//                                             ╰ guarded: stands unless replicas fail, its own or those of a change it
+//                                               shows (ChangesInDoubt); else an error takes its place
 //
 // The executor adds slots and starts what they wait for, then hands the reply over (`seal`); when the last one is settled the
 // whole reply is put together in one go and given to `onFinish`, once. It always ends: everything a slot waits for has a
@@ -18,7 +19,7 @@ final class PendingMessage {
         enum State {
             /// Nothing has been heard yet.
             case waiting
-            /// What stands between the marks is the answer.
+            /// What stands between the marks is the answer; said as often as `claims` tells.
             case asWritten
             /// The owner's answer, a whole response object.
             case answered(PeerReply)
@@ -32,6 +33,8 @@ final class PendingMessage {
         /// nil for a notification, which gets no answer.
         var id: JSONSlice?
         var state = State.waiting
+        /// How many have to say that the answer stands as it is written.
+        var claims = 1
     }
 
     let node: NodeCore
@@ -61,12 +64,19 @@ final class PendingMessage {
         return slots.count - 1
     }
 
+    /// One more has to say that what is written in a slot stands.
+    func claim(_ slot: Int) { slots[slot].claims += 1 }
+
     /// The reply depends on a journal record of this node.
     func wrote(sequence: UInt64) { outcome.sequence = max(outcome.sequence, sequence) }
 
-    /// A slot's fate is known; only the first word counts.
+    /// A slot's fate is known; only the first word counts, or the last one of several that it stands as written.
     func settle(_ slot: Int, _ state: Slot.State) {
         guard case .waiting = slots[slot].state else { return }
+        if case .asWritten = state {
+            slots[slot].claims -= 1
+            guard slots[slot].claims == 0 else { return }
+        }
         slots[slot].state = state
         missing -= 1
         if case .failed(let failure) = state { outcome.failed(failure.code) }

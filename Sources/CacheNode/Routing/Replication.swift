@@ -18,6 +18,9 @@ import NIOCore
 final class ReplicationRecord {
     let text: ReplyBuffer
     let position: UInt64
+    let version: UInt64
+    /// Of a change made by this call, where answers wait for it.
+    var ticket: ChangesInDoubt.Ticket?
     fileprivate(set) var acknowledged: [PeerTarget] = []
     /// Asked and not heard from yet.
     fileprivate var inFlight: [PeerTarget] = []
@@ -27,9 +30,10 @@ final class ReplicationRecord {
     /// The slot of the call that made it.
     var slot = -1
 
-    init(text: ReplyBuffer, position: UInt64) {
+    init(text: ReplyBuffer, position: UInt64, version: UInt64) {
         self.text = text
         self.position = position
+        self.version = version
     }
 }
 
@@ -60,9 +64,8 @@ final class Replication {
     private let deadline: Int64
     /// The table of the last attempt.
     private var lastTable: RoutingTable
-    /// Records of each slot that are not settled yet.
-    private var missing: [Int: Int] = [:]
 
+    /// Each record has a claim on its slot.
     init(_ records: [ReplicationRecord], of pending: PendingMessage) {
         self.pending = pending
         self.records = records
@@ -70,7 +73,6 @@ final class Replication {
         // A node that waits for this one's answer waits as long: it is to hear what became of the write.
         let patience = Int64(pending.node.configuration.network.forwardTimeoutMilliseconds)
         deadline = NodeClock.monotonicMilliseconds() + (pending.isForPeer ? patience * 3 / 4 : patience)
-        for record in records { missing[record.slot, default: 0] += 1 }
     }
 
     func start() { send(records) }
@@ -168,10 +170,15 @@ final class Replication {
     private func settle(_ record: ReplicationRecord, _ state: PendingMessage.Slot.State) {
         guard !record.isSettled else { return }
         record.isSettled = true
-        if case .failed = state { return pending.settle(record.slot, state) }
-        let left = (missing[record.slot] ?? 1) - 1
-        missing[record.slot] = left
-        if left == 0 { pending.settle(record.slot, state) }
+        let doubts = pending.node.doubts
+        var fate = ChangesInDoubt.Fate.held
+        if case .failed = state { fate = .missed }
+        if let ticket = record.ticket {
+            doubts.ended(ticket, fate, version: record.version)
+        } else if fate == .held {
+            doubts.spread(at: record.position, version: record.version)
+        }
+        pending.settle(record.slot, state)
     }
 }
 
