@@ -9,13 +9,19 @@ package struct JournalFileHeader: Sendable, Equatable {
     package var epoch: UInt64
     /// Unix milliseconds.
     package var created: Int64
+    /// A segment of version 2: commits are marked, and zeros may follow the content.
+    package var isLaidOut: Bool
 
-    package init(kind: JournalFileKind, number: UInt32, firstSequence: UInt64, epoch: UInt64, created: Int64) {
+    package init(
+        kind: JournalFileKind, number: UInt32, firstSequence: UInt64, epoch: UInt64, created: Int64,
+        isLaidOut: Bool = false
+    ) {
         self.kind = kind
         self.number = number
         self.firstSequence = firstSequence
         self.epoch = epoch
         self.created = created
+        self.isLaidOut = isLaidOut
     }
 
     /// Appends both copies.
@@ -24,7 +30,7 @@ package struct JournalFileHeader: Sendable, Equatable {
             let out = buffer.extend(by: JournalFormat.fileHeaderBytes)
             out.initializeMemory(as: UInt8.self, repeating: 0)
             out.store(JournalFormat.fileMagic, at: 0)
-            out.store(JournalFormat.formatVersion, at: 8)
+            out.store(isLaidOut ? JournalFormat.laidOutVersion : JournalFormat.formatVersion, at: 8)
             out.store(kind.rawValue, at: 10)
             out.store(number, at: 12)
             out.store(firstSequence, at: 16)
@@ -50,14 +56,15 @@ package struct JournalFileHeader: Sendable, Equatable {
     }
 
     private static func decode(_ bytes: UnsafeRawBufferPointer) -> JournalFileHeader? {
+        let version = bytes.number(at: 8, as: UInt16.self)
         guard bytes.number(at: 60, as: UInt32.self) == Checksum.crc32(bytes.slice(0..<60)),
             bytes.number(at: 0, as: UInt64.self) == JournalFormat.fileMagic,
-            bytes.number(at: 8, as: UInt16.self) == JournalFormat.formatVersion,
             let kind = JournalFileKind(rawValue: bytes[10]),
+            version == JournalFormat.formatVersion || version == JournalFormat.laidOutVersion && kind == .segment,
             bytes.number(at: 16, as: UInt64.self) <= JournalFormat.maxSequence
         else { return nil }
         return JournalFileHeader(
             kind: kind, number: bytes.number(at: 12), firstSequence: bytes.number(at: 16), epoch: bytes.number(at: 24),
-            created: bytes.number(at: 32))
+            created: bytes.number(at: 32), isLaidOut: version == JournalFormat.laidOutVersion)
     }
 }

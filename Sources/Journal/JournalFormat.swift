@@ -9,10 +9,21 @@
 //      0         64        128
 //      | header  | header  | records (active segment)  |  blocks (compressed segment, snapshot)
 //
+// A segment of version 2 is written with every commit durable before the next one begins, and over zeros that were laid
+// out ahead of it (SegmentFile.swift):
+//
+//      | header  | header  | commit | commit | commit | 0 0 0 0 0 … |
+//                            ^ mark   ^ mark   ^ mark in the type of each commit's first record
+//
+// - Content ends where nothing but zeros follows. They are no damage and no torn tail; who closes the file cuts them off.
+// - A power loss can leave any sectors of the last commit as zeros, with later ones written. A place that holds a sector of
+//   zeros and has no mark after it is that: the commit was never acknowledged, and is a torn tail from there on. With a mark
+//   after it the place was durable once, and is damage. (Version 1 files grow; what is lost of them is their end.)
+//
 // File header, 64 bytes:
 //
 //      0   magic       8   "SpyderJ" 0xF7
-//      8   version     u16 1
+//      8   version     u16 1, or 2: see above
 //      10  kind        u8  1 segment, 2 compressed segment, 3 snapshot
 //      11  zero        u8
 //      12  number      u32 the number in the file's name
@@ -26,7 +37,7 @@
 //
 //      0   magic       u32 F5 53 52 FA (not UTF-8, and not zero: a zeroed tail is no record)
 //      4   header crc  u32 of bytes 8..<56 and the key, seeded
-//      8   type        u8  1 put, 2 remove, 3 touch, 4 flush, 5 seal
+//      8   type        u8  1 put, 2 remove, 3 touch, 4 flush, 5 seal; +128: everything before it is durable (version 2)
 //      9   form        u8  0 plain, 1 deflated
 //      10  length check u16 of type, form and both lengths: tells a record cut short from a damaged length
 //      12  key bytes   u32
@@ -59,6 +70,12 @@
 
 package enum JournalFormat {
     package static let formatVersion: UInt16 = 1
+    /// Of a segment with marks, over zeros.
+    package static let laidOutVersion: UInt16 = 2
+    /// In a record's type: everything before it is durable.
+    static let commitMark: UInt8 = 0x80
+    /// What a disk writes whole or not at all, at the least.
+    static let sectorBytes = 512
     package static let fileMagic: UInt64 = 0xF74A_7265_6479_7053
     package static let fileHeaderBytes = 64
     /// Where content starts: after both copies of the file header.

@@ -23,6 +23,8 @@ package enum DamageReason: String, Sendable {
 /// The fixed part of a record, checked.
 package struct RecordHeader: Sendable {
     package let kind: JournalRecord.Kind
+    /// Everything before the record was durable when it was written.
+    package let beginsCommit: Bool
     package let form: JournalValueForm
     package let keyBytes: Int
     package let valueBytes: Int
@@ -65,15 +67,17 @@ package enum RecordDecoder {
         let covered = JournalFormat.recordHeaderBytes + Int(keyBytes)
         guard bytes.count >= covered else { return .needs(covered) }
         let checksum = Checksum.crc32(bytes.slice(8..<covered), from: seed.checksum)
+        let type = UInt8(truncatingIfNeeded: typeAndForm)
         guard bytes.number(at: 4, as: UInt32.self) == checksum,
-            let kind = JournalRecord.Kind(rawValue: UInt8(truncatingIfNeeded: typeAndForm)), typeAndForm >> 8 <= 1,
+            let kind = JournalRecord.Kind(rawValue: type & ~JournalFormat.commitMark), typeAndForm >> 8 <= 1,
             bytes.number(at: 24, as: UInt64.self) <= JournalFormat.maxSequence
         else { return .damaged(.headerChecksum) }
         let form: JournalValueForm =
             typeAndForm >> 8 == 0 ? .plain : .deflated(originalBytes: bytes.number(at: 20), crc32: bytes.number(at: 48))
         return .intact(
             RecordHeader(
-                kind: kind, form: form, keyBytes: Int(keyBytes), valueBytes: Int(valueBytes),
+                kind: kind, beginsCommit: type & JournalFormat.commitMark != 0, form: form,
+                keyBytes: Int(keyBytes), valueBytes: Int(valueBytes),
                 sequence: bytes.number(at: 24), version: bytes.number(at: 32), wallExpiry: bytes.number(at: 40),
                 valueChecksum: bytes.number(at: 52)))
     }

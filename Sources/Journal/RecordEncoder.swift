@@ -4,9 +4,10 @@ package enum RecordEncoder {
     /// Appends `record` with the given sequence.
     ///
     /// `valueChecksum` is `Checksum.crc32(record.value)`: a parameter so that it can be computed before a lock is
-    /// taken.
+    /// taken. `beginsCommit`: everything before the record will be durable when it is written.
     package static func append(
-        _ record: JournalRecord, sequence: UInt64, valueChecksum: UInt32, seed: EpochSeed, to buffer: inout RawBuffer
+        _ record: JournalRecord, sequence: UInt64, valueChecksum: UInt32, beginsCommit: Bool = false, seed: EpochSeed,
+        to buffer: inout RawBuffer
     ) {
         precondition(record.key.count <= Int(UInt32.max), "a journal key's length fits 32 bits")
         precondition(record.value.count <= Int(UInt32.max), "a journal value's length fits 32 bits")
@@ -19,7 +20,8 @@ package enum RecordEncoder {
         case .plain: (form, originalBytes, originalChecksum) = (0, 0, 0)
         case .deflated(let bytes, let checksum): (form, originalBytes, originalChecksum) = (1, bytes, checksum)
         }
-        let typeAndForm = UInt16(record.kind.rawValue) | UInt16(form) << 8
+        let type = record.kind.rawValue | (beginsCommit ? JournalFormat.commitMark : 0)
+        let typeAndForm = UInt16(type) | UInt16(form) << 8
         let keyBytes = UInt32(truncatingIfNeeded: record.key.count)
         let valueBytes = UInt32(truncatingIfNeeded: record.value.count)
         out.store(JournalFormat.recordMagic, at: 0)
@@ -43,10 +45,12 @@ package enum RecordEncoder {
     }
 
     package static func append(
-        _ record: JournalRecord, sequence: UInt64, seed: EpochSeed, to buffer: inout RawBuffer
+        _ record: JournalRecord, sequence: UInt64, beginsCommit: Bool = false, seed: EpochSeed,
+        to buffer: inout RawBuffer
     ) {
         append(
-            record, sequence: sequence, valueChecksum: Checksum.crc32(record.value), seed: seed, to: &buffer)
+            record, sequence: sequence, valueChecksum: Checksum.crc32(record.value), beginsCommit: beginsCommit,
+            seed: seed, to: &buffer)
     }
 
     /// Appends the record that ends a segment closed in order.

@@ -92,6 +92,7 @@ package struct FileReport: Sendable, Equatable {
     package var kind: JournalFileKind
     package var outcome: Outcome
     package var records: Int
+    /// Without the zeros that were laid out after the content.
     package var bytes: Int
     package var firstSequence: UInt64
     package var lastSequence: UInt64

@@ -20,16 +20,23 @@ extension Replay {
                 continue
             case .needs:
                 reason = .endsInsideRecord
+                if lookFrom == nil, try endsContent(at: offset, window) { return }
             case .damaged(let found):
                 reason = found
+                // Before anything moves the window.
                 let covered = claimedHeaderBytes(bytes, found)
+                if lookFrom == nil, try endsContent(at: offset, window) { return }
                 // Intact records end in a byte that is not zero, so a flipped bit in the last one never looks torn.
                 if try window.trailingZerosStart() < offset + covered {
                     endsInside(at: offset, size: window.size, isLast: isLast)
                     return
                 }
+                if isLast, try isUnfinishedCommit(window, at: offset, seed: seed) {
+                    tear(at: offset, size: window.size)
+                    return
+                }
             case .intact(let header):
-                switch try accept(header, window, offset: offset, seed: seed, sink: &sink) {
+                switch try accept(header, window, offset: offset, seed: seed, isLast: isLast, sink: &sink) {
                 case .applied: lookFrom = nil
                 case .dropped: lookFrom = offset + 1
                 case .unfinished:
@@ -39,6 +46,7 @@ extension Replay {
                 needed = JournalFormat.recordHeaderBytes
                 offset += header.recordBytes
                 if header.kind == .seal, offset < window.size {
+                    if try endsContent(at: offset, window) { return }
                     damage(.afterSeal, offset: offset, droppedBytes: window.size - offset)
                     return
                 }
@@ -47,6 +55,7 @@ extension Replay {
             }
             guard let next = try nextRecord(window, after: (lookFrom ?? offset + 1) - 1, seed: seed) else {
                 if offset >= window.size { return }
+                if try endsContent(at: offset, window) { return }
                 guard reason != .endsInsideRecord else {
                     endsInside(at: offset, size: window.size, isLast: isLast)
                     return
@@ -74,7 +83,8 @@ extension Replay {
 
     /// Takes a record whose header is intact.
     private mutating func accept(
-        _ header: RecordHeader, _ window: JournalWindow, offset: Int, seed: EpochSeed, sink: inout some RecoverySink
+        _ header: RecordHeader, _ window: JournalWindow, offset: Int, seed: EpochSeed, isLast: Bool,
+        sink: inout some RecoverySink
     ) throws(JournalError) -> Acceptance {
         let end = offset + header.recordBytes
         if header.kind == .seal, end <= window.size {
@@ -90,16 +100,24 @@ extension Replay {
         }
         let isTooLarge = header.valueBytes > limits.maxValueBytes
         if !isTooLarge, end <= window.size {
-            let bytes = try window.view(at: offset, atLeast: header.recordBytes)
+            func isUnfinished() throws(JournalError) -> Bool {
+                guard try window.trailingZerosStart() >= end else { return true }
+                guard isLast else { return false }
+                return try isUnfinishedCommit(window, at: offset, seed: seed)
+            }
+            var bytes = try window.view(at: offset, atLeast: header.recordBytes)
+            if bytes[header.recordBytes - 1] == 0 {
+                if try isUnfinished() { return .unfinished }
+                bytes = try window.view(at: offset, atLeast: header.recordBytes)
+            }
             let record = header.record(in: bytes, withValue: true)
-            if bytes[header.recordBytes - 1] == 0, try window.trailingZerosStart() < end { return .unfinished }
             if record.value.isEmpty || Checksum.crc32(record.value) == header.valueChecksum {
                 if follow(header.sequence, offset: offset, bytes: header.recordBytes, sink: &sink) {
                     apply(record, sink: &sink)
                 }
                 return .applied
             }
-            if try window.trailingZerosStart() < end { return .unfinished }
+            if try isUnfinished() { return .unfinished }
         }
         if follow(header.sequence, offset: offset, bytes: header.recordBytes, sink: &sink) {
             let bytes = try window.view(at: offset, atLeast: header.valueStart)
@@ -134,6 +152,47 @@ extension Replay {
         } else {
             tear(at: offset, size: size)
         }
+    }
+
+    /// Whether the content of a laid-out segment ends at a place between records: nothing but zeros follows.
+    private mutating func endsContent(at offset: Int, _ window: JournalWindow) throws(JournalError) -> Bool {
+        guard isLaidOut, try window.trailingZerosStart() <= offset else { return false }
+        current.bytes = offset
+        return true
+    }
+
+    /// Whether a damaged place in the newest segment is what a power loss leaves of a commit under way: it holds a sector
+    /// that was never written, and nothing after it says that it was durable. O(bytes to the next mark).
+    private func isUnfinishedCommit(
+        _ window: JournalWindow, at offset: Int, seed: EpochSeed
+    ) throws(JournalError) -> Bool {
+        guard isLaidOut else { return false }
+        var end: Int?
+        var from = offset + 1
+        while let candidate = try window.find(magic: JournalFormat.recordMagic, from: from) {
+            from = candidate + 1
+            let reach = JournalFormat.recordHeaderBytes + limits.maxKeyBytes
+            let bytes = try window.view(at: candidate, atLeast: min(reach, window.size - candidate))
+            guard case .intact(let header) = RecordDecoder.header(bytes, limits: limits, seed: seed) else { continue }
+            if header.beginsCommit || header.kind == .seal { return false }
+            end = end ?? candidate
+        }
+        return try hasUnwrittenSector(window, in: offset..<(end ?? window.size))
+    }
+
+    /// Whether some sector is zeros as far as it lies in `range` and up to its end.
+    private func hasUnwrittenSector(_ window: JournalWindow, in range: Range<Int>) throws(JournalError) -> Bool {
+        let sector = JournalFormat.sectorBytes
+        var start = range.lowerBound
+        while start < range.upperBound {
+            let end = (start / sector + 1) * sector
+            guard end <= range.upperBound else { return false }
+            let bytes = try window.view(at: start, atLeast: end - start)
+            guard bytes.count >= end - start else { return false }
+            if bytes.prefix(end - start).allSatisfy({ $0 == 0 }) { return true }
+            start = end
+        }
+        return false
     }
 
     /// The bytes of a damaged header, with its key where the lengths can be believed: zeros from somewhere inside

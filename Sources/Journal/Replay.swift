@@ -2,7 +2,8 @@
 //
 //   intact record            → sink
 //   value damaged            → that key is dropped; never an older value of it
-//   file ends inside the last record, or in zeros → torn tail: costs that record alone
+//   file ends inside the last record, or in zeros → torn tail: costs that record alone (in a segment of version 2, the
+//   commit that was under way: JournalFormat.swift)
 //   anything else            → look for the next intact header. Sequences tell how many records are missing; when any
 //   is, every key
 //                              known so far may have been changed by it, so the sink forgets them all (`removeAll`)
@@ -21,6 +22,8 @@ package struct Replay {
     var expected: UInt64?
     /// The last file ended in damage of unknown extent; the next file's first sequence settles what was lost.
     var tailUncertain = false
+    /// The current file is a segment whose commits are marked, and zeros may follow its content.
+    var isLaidOut = false
     var current = FileReport(
         name: "", kind: .segment, outcome: .clean, records: 0, bytes: 0, firstSequence: 0, lastSequence: 0)
 
@@ -49,6 +52,7 @@ package struct Replay {
         into sink: inout some RecoverySink
     ) throws(JournalError) {
         sink.willReplay(file: name)
+        isLaidOut = false
         current = FileReport(
             name: name, kind: kind, outcome: .clean, records: 0, bytes: window.size, firstSequence: 0, lastSequence: 0)
         switch kind {
@@ -92,6 +96,7 @@ package struct Replay {
             return EpochSeed(epoch: epoch)
         }
         let header = reading.header
+        isLaidOut = header.isLaidOut
         guard header.kind == current.kind, header.number == number, header.epoch == epoch ?? header.epoch else {
             damage(.foreignFile, offset: 0, droppedBytes: window.size)
             loseFile(window.size)

@@ -6,8 +6,11 @@ import Testing
 struct JournalPowerLossTests {
     private static let modes: [JournalSettings.Synchronisation] = [.always, .interval(milliseconds: 1), .never]
 
-    private func settings(_ mode: JournalSettings.Synchronisation) -> JournalSettings {
-        JournalSettings(synchronisation: mode, segmentBytes: 1500, compress: true)
+    /// Segments of a dozen records, or of so many that several sectors of one commit can be lost apart.
+    private func settings(_ mode: JournalSettings.Synchronisation, segmentBytes: Int = 1500) -> JournalSettings {
+        var settings = JournalSettings(synchronisation: mode, segmentBytes: segmentBytes, compress: true)
+        settings.layout = SegmentLayout(growsTo: 400, roomBytes: 2000)
+        return settings
     }
 
     @Test(
@@ -15,17 +18,19 @@ struct JournalPowerLossTests {
         arguments: modes, 1...40)
     func powerLoss(mode: JournalSettings.Synchronisation, seed: UInt64) throws {
         var random = JournalRandom(seed: seed)
-        var disk = SimulatedDisk()
+        // Where each commit is synchronised a disk need not keep the order of what it writes.
+        var disk = SimulatedDisk(isUnordered: mode == .always)
+        let settings = settings(mode, segmentBytes: seed % 2 == 0 ? 1500 : 20_000)
         var expected: [[UInt8]: HarnessEntry] = [:]
         for round in 0..<3 {
-            let harness = try JournalHarness(disk, settings: settings(mode), keepsHistory: true)
+            let harness = try JournalHarness(disk, settings: settings, keepsHistory: true)
             #expect(harness.entries == expected, "\(mode), seed \(seed), round \(round)")
             disk.cutPower(atCall: disk.calls + Int.random(in: 1...150, using: &random))
             for step in 0..<400 where harness.service.isOpen {
                 guard let sequence = harness.randomChange(using: &random) else { break }
                 if step % 7 == 0 { harness.service.requestCommit() }
                 if step % 20 == 0, !harness.waitForAcknowledgement(of: sequence) { break }
-                if step % 90 == 50 { harness.service.requestCompaction() }
+                if step % 90 == 50, settings.segmentBytes < 2000 { harness.service.requestCompaction() }
             }
             harness.service.close()
             let promised = mode == .always ? harness.service.watermark : harness.service.status.durableSequence
@@ -65,6 +70,65 @@ struct JournalPowerLossTests {
             #expect(
                 survivors.entries == harness.history(at: report.lastSequence), "\(mode), seed \(seed), step \(step)")
         }
+        harness.service.close()
+    }
+
+    @Test("Where commits are synchronised, a sector lost of one that was acknowledged is damage, not a torn tail")
+    func acknowledgedSector() throws {
+        let disk = SimulatedDisk()
+        let harness = try JournalHarness(disk, settings: settings(.always, segmentBytes: 100_000))
+        for index in 0..<40 {
+            let sequence = try #require(harness.put(JournalHarness.key(index % 20), [UInt8](repeating: 65, count: 90)))
+            #expect(harness.waitForAcknowledgement(of: sequence))
+        }
+        let path = try #require(disk.paths.first { $0.hasSuffix(".seg") })
+        let content = try #require(disk.content(path))
+        #expect(content.suffix(100).allSatisfy { $0 == 0 }, "nothing was laid out")
+        for sector in 2..<10 {
+            let image = disk.copy()
+            var lossy = content
+            for index in sector * 512..<(sector + 1) * 512 { lossy[index] = 0 }
+            image.overwrite(path, lossy)
+            var survivors = HarnessModel()
+            let report = try JournalDirectory("/data", files: image).recover(
+                limits: JournalLimits(), codec: HarnessCodec.codec, into: &survivors
+            ).report
+            #expect(report.damageCount > 0, "sector \(sector)")
+            for (key, entry) in survivors.entries { #expect(harness.entries[key] == entry) }
+        }
+        harness.service.close()
+        let closed = try #require(disk.content(path))
+        #expect(
+            closed.count < content.count && closed.last == JournalFormat.endMark, "what was laid out is still there")
+    }
+
+    @Test("A sealed segment is cut to its content, and a full disk lays nothing out but takes writes")
+    func layout() throws {
+        let disk = SimulatedDisk()
+        let harness = try JournalHarness(
+            disk, settings: settings(.always, segmentBytes: 3000), beginsUpkeep: false)
+        disk.inject { operation, path, _ in
+            // What is laid out is written in pieces of this size, and nothing else is.
+            operation == .write && path.hasSuffix("0000000002.seg") ? .short(1999) : nil
+        }
+        // So many that the last segment has grown to where it is laid out.
+        for index in 0..<64 {
+            let sequence = try #require(harness.put(JournalHarness.key(index % 20), [UInt8](repeating: 65, count: 90)))
+            #expect(harness.waitForAcknowledgement(of: sequence))
+        }
+        let segments = disk.paths.filter { $0.hasSuffix(".seg") }
+        #expect(segments.count > 2)
+        for path in segments.dropLast() {
+            #expect(disk.content(path)?.last == JournalFormat.endMark, "\(path) was not cut")
+        }
+        let killed = disk.copy()
+        var survivors = HarnessModel()
+        let report = try JournalDirectory("/data", files: killed).recover(
+            limits: JournalLimits(), codec: HarnessCodec.codec, into: &survivors
+        ).report
+        #expect(report.isClean && survivors.entries == harness.entries)
+        let last = try #require(segments.last)
+        #expect(disk.content(last)?.last == 0 && killed.content(last)?.last == JournalFormat.endMark, "not cut")
         harness.service.close()
     }
 

@@ -58,8 +58,12 @@ final class SimulatedDisk: FileOperations {
     }
 
     private let state = Mutex(State())
+    /// A power loss keeps any of the sectors that were not synchronised.
+    private let isUnordered: Bool
 
-    init() {}
+    init(isUnordered: Bool = false) {
+        self.isUnordered = isUnordered
+    }
 
     /// The calls so far.
     var calls: Int { state.withLock { $0.calls } }
@@ -87,7 +91,7 @@ final class SimulatedDisk: FileOperations {
 
     /// The disk as it is while its machine runs on: what another process sees after this one was killed.
     func copy() -> SimulatedDisk {
-        let copied = SimulatedDisk()
+        let copied = SimulatedDisk(isUnordered: isUnordered)
         var image = state.withLock { $0 }
         image.fault = nil
         image.powerFailsAt = .max
@@ -98,7 +102,8 @@ final class SimulatedDisk: FileOperations {
     }
 
     /// The disk after a power loss. Of each directory a prefix of the changes that were not synchronised survives, of
-    /// each file a prefix of the bytes; sometimes the file is longer than its bytes and ends in zeros.
+    /// each file a prefix of the bytes; sometimes the file is longer than its bytes and ends in zeros. On an unordered disk
+    /// each sector of a file survives or not, whatever became of those before it.
     func afterPowerLoss(seed: UInt64) -> SimulatedDisk {
         var random = JournalRandom(seed: seed)
         var image = state.withLock { $0 }
@@ -119,7 +124,9 @@ final class SimulatedDisk: FileOperations {
         for index in image.nodes.indices {
             let node = image.nodes[index]
             var content = node.synchronised
-            if node.content.starts(with: node.synchronised) {
+            if isUnordered, node.content.count >= node.synchronised.count {
+                content = Self.sectors(of: node, using: &random)
+            } else if node.content.starts(with: node.synchronised) {
                 let extra = node.content.count - node.synchronised.count
                 content = Array(
                     node.content.prefix(node.synchronised.count + Int.random(in: 0...extra, using: &random)))
@@ -130,10 +137,21 @@ final class SimulatedDisk: FileOperations {
             }
             image.nodes[index] = Node(content: content, synchronised: content)
         }
-        let survived = SimulatedDisk()
+        let survived = SimulatedDisk(isUnordered: isUnordered)
         let frozen = image
         survived.state.withLock { $0 = frozen }
         return survived
+    }
+
+    private static func sectors(of node: Node, using random: inout JournalRandom) -> [UInt8] {
+        let old = node.synchronised
+        var content = Array(
+            node.content.prefix(Int.random(in: old.count...node.content.count, using: &random)))
+        let share = Int.random(in: 0...4, using: &random)
+        for start in stride(from: 0, to: content.count, by: 512) where Int.random(in: 0..<4, using: &random) < share {
+            for index in start..<min(start + 512, content.count) { content[index] = index < old.count ? old[index] : 0 }
+        }
+        return content
     }
 
     // MARK: FileOperations
@@ -197,6 +215,22 @@ final class SimulatedDisk: FileOperations {
             var count = given.count
             if case .short(let limit) = fault { count = min(count, limit) }
             state.nodes[node].content += given.prefix(count)
+            return count
+        }
+    }
+
+    func write(
+        _ descriptor: Int32, at offset: Int, _ bytes: UnsafeRawBufferPointer, path: String
+    ) throws(JournalError) -> Int {
+        let given = Array(bytes)
+        return try perform(.write, path) { (state, fault) throws(JournalError) in
+            guard let node = state.descriptors[descriptor] else { throw Self.missing(path) }
+            var count = given.count
+            if case .short(let limit) = fault { count = min(count, limit) }
+            let content = state.nodes[node].content
+            precondition(offset <= content.count, "a write beyond the end of \(path)")
+            let end = min(offset + count, content.count)
+            state.nodes[node].content.replaceSubrange(offset..<end, with: given.prefix(count))
             return count
         }
     }

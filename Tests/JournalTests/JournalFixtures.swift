@@ -207,6 +207,32 @@ struct MemoryFile {
         return MemoryFile(kind: .segment, number: number, bytes: Array(out.bytes), starts: starts)
     }
 
+    /// A segment of version 2: commits of these numbers of records, and zeros after the content.
+    static func laidOut(_ changes: [Change], commits: [Int], zeros: Int, isSealed: Bool = false) -> MemoryFile {
+        var out = RawBuffer()
+        JournalFileHeader(
+            kind: .segment, number: 1, firstSequence: 1, epoch: epoch, created: 1, isLaidOut: true
+        ).append(to: &out)
+        var file = MemoryFile(kind: .segment, number: 1, bytes: [])
+        var rest = changes[...]
+        var sequence: UInt64 = 1
+        for count in commits {
+            for (index, change) in rest.prefix(count).enumerated() {
+                file.starts.append(out.count)
+                change.withRecord {
+                    RecordEncoder.append($0, sequence: sequence, beginsCommit: index == 0, seed: seed, to: &out)
+                }
+                sequence += 1
+            }
+            rest = rest.dropFirst(count)
+        }
+        if isSealed {
+            RecordEncoder.appendSeal(lastSequence: sequence - 1, records: sequence - 1, seed: seed, to: &out)
+        }
+        file.bytes = Array(out.bytes) + [UInt8](repeating: 0, count: zeros)
+        return file
+    }
+
     static func blocks(
         _ kind: JournalFileKind, _ changes: some Collection<Change>, number: UInt32 = 1, first: UInt64 = 1,
         deflate: JournalDeflate? = TestCodec.deflate

@@ -14,6 +14,10 @@ package protocol FileOperations: Sendable {
     func openForWriting(_ path: String) throws(JournalError) -> Int32
     /// Writes at the file's position; may write fewer bytes than given.
     func write(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, path: String) throws(JournalError) -> Int
+    /// Writes at `offset`, which is not beyond the file's end; may write fewer bytes than given.
+    func write(
+        _ descriptor: Int32, at offset: Int, _ bytes: UnsafeRawBufferPointer, path: String
+    ) throws(JournalError) -> Int
     func read(
         _ descriptor: Int32, at offset: Int, into bytes: UnsafeMutableRawBufferPointer, path: String
     ) throws(JournalError) -> Int
@@ -35,11 +39,18 @@ package protocol FileOperations: Sendable {
 }
 
 extension FileOperations {
-    /// Writes all of `bytes`, however many calls it takes.
-    func writeAll(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, path: String) throws(JournalError) {
+    /// Writes all of `bytes`, however many calls it takes: from `offset` on, or at the file's position.
+    func writeAll(
+        _ descriptor: Int32, at offset: Int? = nil, _ bytes: UnsafeRawBufferPointer, path: String
+    ) throws(JournalError) {
         var rest = bytes
         while !rest.isEmpty {
-            let count = try write(descriptor, rest, path: path)
+            let count: Int
+            if let offset {
+                count = try write(descriptor, at: offset + bytes.count - rest.count, rest, path: path)
+            } else {
+                count = try write(descriptor, rest, path: path)
+            }
             guard count > 0 else {
                 throw JournalError.file(operation: "write", path: path, code: ENOSPC, text: "nothing was written")
             }
@@ -84,6 +95,12 @@ package struct SystemFiles: FileOperations {
         _ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, path: String
     ) throws(JournalError) -> Int {
         try call("write", path) { Glibc.write(descriptor, bytes.baseAddress, bytes.count) }
+    }
+
+    package func write(
+        _ descriptor: Int32, at offset: Int, _ bytes: UnsafeRawBufferPointer, path: String
+    ) throws(JournalError) -> Int {
+        try call("write", path) { pwrite(descriptor, bytes.baseAddress, bytes.count, offset) }
     }
 
     package func read(

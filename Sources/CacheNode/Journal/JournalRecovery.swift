@@ -51,7 +51,7 @@ extension JournalDirectory {
         return RecoveredJournal(report: report, plan: plan, epoch: epoch, kept: kept)
     }
 
-    /// Cuts the torn tail off the newest segment and makes what was read durable: it will be served from now on, so a
+    /// Cuts the torn tail and zeros that were laid out off the newest segment, and makes what was read durable: it will be served from now on, so a
     /// power loss must not take it back. Returns where the tail was kept.
     private func mend(
         _ file: JournalFile, _ report: FileReport, epoch: UInt64?
@@ -63,6 +63,7 @@ extension JournalDirectory {
             cut = offset
             kept = try keepTail(of: file, from: offset, epoch: epoch)
         }
+        if report.outcome == .clean, report.bytes < file.bytes { cut = report.bytes }
         let isEmpty = report.records == 0 && report.lastSequence == 0 && file.kind == .segment
         switch report.outcome {
         case .clean where isEmpty, .tornTail where isEmpty:

@@ -98,7 +98,7 @@ extension JournalService {
                 let snapshot = try writeSnapshot(number: number, firstSequence: plan.first)
                 let published = try snapshot.publish()
                 let segment = try SegmentFile.create(
-                    directory, number: number, firstSequence: plan.first, seed: seed)
+                    directory, number: number, firstSequence: plan.first, seed: seed, layout: settings.segmentLayout)
                 let covered = state.withLock { state in
                     state.journal.segmentClosed()
                     let covered = state.journal.snapshotPublished(published)
@@ -213,6 +213,7 @@ extension JournalService {
                 throw .abandoned(reason: "\(segment.name) has no readable header")
             }
             header.kind = .compressedSegment
+            header.isLaidOut = false
             let file = try BlockFile(directory, header: header, deflate: blockDeflate)
             var sink = CompressingSink(file: file) { self.state.withLock { $0.isStopping } }
             var plan = LoadPlan([segment])

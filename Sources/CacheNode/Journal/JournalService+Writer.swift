@@ -118,8 +118,10 @@ extension JournalService {
             RecordEncoder.appendSeal(lastSequence: work.last, records: records, seed: seed, to: &seal)
             try work.segment.write(seal.bytes)
             try synchronise(work.segment, upTo: work.last)
+            try work.segment.trim()
             let next = try SegmentFile.create(
-                directory, number: work.segment.number + 1, firstSequence: work.last + 1, seed: seed)
+                directory, number: work.segment.number + 1, firstSequence: work.last + 1, seed: seed,
+                layout: settings.segmentLayout)
             let sealedBytes = state.withLock { state in
                 state.journal.activeBytes += seal.count
                 let bytes = state.journal.activeBytes

@@ -79,7 +79,8 @@ package final class JournalService: Sendable {
         seed = EpochSeed(epoch: recovered.epoch ?? newEpoch)
         let last = recovered.report.lastSequence
         let number = recovered.plan.nextNumber
-        let segment = try SegmentFile.create(directory, number: number, firstSequence: last + 1, seed: seed)
+        let segment = try SegmentFile.create(
+            directory, number: number, firstSequence: last + 1, seed: seed, layout: settings.segmentLayout)
         var journal = JournalState(loaded: recovered.plan)
         journal.segmentOpened(number: number)
         state = Mutex(State(journal: journal, segment: segment, nextSequence: last + 1, written: last, durable: last))
@@ -111,8 +112,11 @@ package final class JournalService: Sendable {
             guard case .open = state.journal.phase, !state.isStopping else { return nil }
             let sequence = state.nextSequence
             state.nextSequence += 1
+            // What is pending is written when everything before it is durable, in the mode that lays segments out.
             RecordEncoder.append(
-                record, sequence: sequence, valueChecksum: checksum, seed: seed, to: &state.pending)
+                record, sequence: sequence, valueChecksum: checksum,
+                beginsCommit: state.pending.count == 0 && settings.synchronisation == .always, seed: seed,
+                to: &state.pending)
             pendingCount.store(state.pending.count, ordering: .relaxed)
             return sequence
         }
@@ -164,6 +168,7 @@ package final class JournalService: Sendable {
             return running
         }
         for thread in running { thread.join() }
+        try? state.withLock { $0.segment }.trim()
         idleDeflater?.close()
         directory.release()
     }

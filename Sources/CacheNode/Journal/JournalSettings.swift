@@ -20,6 +20,11 @@ package struct JournalSettings: Sendable {
     /// Bytes that may wait to be written before `isCongested` says so.
     package var maxPendingBytes: Int
     package var limits: JournalLimits
+    /// How segments are laid out ahead where every commit is synchronised.
+    package var layout = SegmentLayout()
+
+    /// Segments' layout under this mode.
+    var segmentLayout: SegmentLayout? { synchronisation == .always ? layout : nil }
 
     package init(
         synchronisation: Synchronisation = .interval(milliseconds: 1000), segmentBytes: Int = 64 * 1024 * 1024,
