@@ -41,6 +41,15 @@ package final class JournalWindow {
         return buffer.bytes.slice(0..<filled)
     }
 
+    /// Takes the file to end here.
+    func end(at offset: Int) {
+        size = min(size, offset)
+        zerosFrom = nil
+        // What was read beyond is not part of it any more.
+        buffer.removeAll(keepingCapacityUpTo: chunkBytes)
+        start = 0
+    }
+
     /// Where the run of zero bytes at the end of the file starts; `size` when it does not end in a zero. O(run), once.
     package func trailingZerosStart() throws(JournalError) -> Int {
         if let zerosFrom { return zerosFrom }

@@ -96,4 +96,10 @@ package struct FileReport: Sendable, Equatable {
     package var bytes: Int
     package var firstSequence: UInt64
     package var lastSequence: UInt64
+    /// Where an unfinished record begins at the file's end, whatever the outcome.
+    package var tornAt: Int?
+    /// It was closed in order.
+    package var isSealed = false
+    /// Zeros follow the content.
+    package var endsInZeros = false
 }

@@ -10,6 +10,7 @@ extension Replay {
         // missing there.
         var lookFrom: Int?
         var ahead = LookAhead()
+        if isLaidOut { try leaveOutZeros(window) }
         while offset < window.size, !isDone {
             let bytes = try window.view(at: offset, atLeast: needed)
             ahead.announce(bytes, at: offset, to: &sink)
@@ -20,12 +21,9 @@ extension Replay {
                 continue
             case .needs:
                 reason = .endsInsideRecord
-                if lookFrom == nil, try endsContent(at: offset, window) { return }
             case .damaged(let found):
                 reason = found
-                // Before anything moves the window.
                 let covered = claimedHeaderBytes(bytes, found)
-                if lookFrom == nil, try endsContent(at: offset, window) { return }
                 // Intact records end in a byte that is not zero, so a flipped bit in the last one never looks torn.
                 if try window.trailingZerosStart() < offset + covered {
                     endsInside(at: offset, size: window.size, isLast: isLast)
@@ -46,7 +44,6 @@ extension Replay {
                 needed = JournalFormat.recordHeaderBytes
                 offset += header.recordBytes
                 if header.kind == .seal, offset < window.size {
-                    if try endsContent(at: offset, window) { return }
                     damage(.afterSeal, offset: offset, droppedBytes: window.size - offset)
                     return
                 }
@@ -55,7 +52,6 @@ extension Replay {
             }
             guard let next = try nextRecord(window, after: (lookFrom ?? offset + 1) - 1, seed: seed) else {
                 if offset >= window.size { return }
-                if try endsContent(at: offset, window) { return }
                 guard reason != .endsInsideRecord else {
                     endsInside(at: offset, size: window.size, isLast: isLast)
                     return
@@ -92,6 +88,7 @@ extension Replay {
                 arrive(at: header.sequence &+ 1, offset: offset, sink: &sink)
             }
             tailUncertain = false
+            current.isSealed = true
             return .applied
         }
         if end > window.size {
@@ -106,10 +103,12 @@ extension Replay {
                 return try isUnfinishedCommit(window, at: offset, seed: seed)
             }
             var bytes = try window.view(at: offset, atLeast: header.recordBytes)
-            if bytes[header.recordBytes - 1] == 0 {
+            if bytes.count >= header.recordBytes, bytes[header.recordBytes - 1] == 0 {
                 if try isUnfinished() { return .unfinished }
                 bytes = try window.view(at: offset, atLeast: header.recordBytes)
             }
+            // The file may be cut while somebody only looks at it.
+            guard bytes.count >= header.recordBytes else { return .unfinished }
             let record = header.record(in: bytes, withValue: true)
             if record.value.isEmpty || Checksum.crc32(record.value) == header.valueChecksum {
                 if follow(header.sequence, offset: offset, bytes: header.recordBytes, sink: &sink) {
@@ -154,19 +153,23 @@ extension Replay {
         }
     }
 
-    /// Whether the content of a laid-out segment ends at a place between records: nothing but zeros follows.
-    private mutating func endsContent(at offset: Int, _ window: JournalWindow) throws(JournalError) -> Bool {
-        guard isLaidOut, try window.trailingZerosStart() <= offset else { return false }
-        current.bytes = offset
-        return true
+    /// The content of a laid-out segment ends where nothing but zeros follows. Determined once, before it is read: of a file
+    /// that is being written the bytes below stay as they are.
+    private mutating func leaveOutZeros(_ window: JournalWindow) throws(JournalError) {
+        let end = max(try window.trailingZerosStart(), JournalFormat.contentStart)
+        guard end < window.size else { return }
+        window.end(at: end)
+        current.bytes = end
+        current.endsInZeros = true
     }
 
     /// Whether a damaged place in the newest segment is what a power loss leaves of a commit under way: it holds a sector
-    /// that was never written, and nothing after it says that it was durable. O(bytes to the next mark).
-    private func isUnfinishedCommit(
+    /// that was never written, and nothing after it says that it was durable. O(bytes to the next intact record), and once
+    /// for a commit O(bytes to the next mark).
+    private mutating func isUnfinishedCommit(
         _ window: JournalWindow, at offset: Int, seed: EpochSeed
     ) throws(JournalError) -> Bool {
-        guard isLaidOut else { return false }
+        guard isLaidOut, !marks.hasMark(after: offset) else { return false }
         var end: Int?
         var from = offset + 1
         while let candidate = try window.find(magic: JournalFormat.recordMagic, from: from) {
@@ -174,9 +177,14 @@ extension Replay {
             let reach = JournalFormat.recordHeaderBytes + limits.maxKeyBytes
             let bytes = try window.view(at: candidate, atLeast: min(reach, window.size - candidate))
             guard case .intact(let header) = RecordDecoder.header(bytes, limits: limits, seed: seed) else { continue }
-            if header.beginsCommit || header.kind == .seal { return false }
             end = end ?? candidate
+            if marks.hasNone(after: offset) { break }
+            if header.beginsCommit || header.kind == .seal {
+                marks.next = candidate
+                return false
+            }
         }
+        if !marks.hasNone(after: offset) { marks.noneAfter = offset }
         return try hasUnwrittenSector(window, in: offset..<(end ?? window.size))
     }
 
@@ -221,4 +229,16 @@ extension Replay {
         }
         return nil
     }
+}
+
+/// What is known of the commit marks of a segment that is read from its start to its end.
+struct CommitMarks {
+    /// There is one here.
+    var next: Int?
+    /// There is none after this place.
+    var noneAfter: Int?
+
+    func hasMark(after offset: Int) -> Bool { next.map { offset < $0 } ?? false }
+
+    func hasNone(after offset: Int) -> Bool { noneAfter.map { offset >= $0 } ?? false }
 }

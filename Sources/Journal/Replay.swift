@@ -24,6 +24,8 @@ package struct Replay {
     var tailUncertain = false
     /// The current file is a segment whose commits are marked, and zeros may follow its content.
     var isLaidOut = false
+    /// What is known of commit marks in it, so that many damaged places do not each search for the next one.
+    var marks = CommitMarks()
     var current = FileReport(
         name: "", kind: .segment, outcome: .clean, records: 0, bytes: 0, firstSequence: 0, lastSequence: 0)
 
@@ -53,6 +55,7 @@ package struct Replay {
     ) throws(JournalError) {
         sink.willReplay(file: name)
         isLaidOut = false
+        marks = CommitMarks()
         current = FileReport(
             name: name, kind: kind, outcome: .clean, records: 0, bytes: window.size, firstSequence: 0, lastSequence: 0)
         switch kind {
@@ -133,13 +136,25 @@ package struct Replay {
     /// The next record is `sequence`: forgets what is known when records are missing before it.
     mutating func arrive(at sequence: UInt64, offset: Int, sink: inout some RecoverySink) {
         if let expected, sequence > expected {
-            if !tailUncertain { damage(.sequenceGap, offset: offset, droppedBytes: 0) }
+            if !tailUncertain, !blameZeros() { damage(.sequenceGap, offset: offset, droppedBytes: 0) }
             lose(records: sequence - expected, sink: &sink)
         } else if expected == nil, tailUncertain {
             lose(records: nil, sink: &sink)
         }
         tailUncertain = false
         expected = max(expected ?? sequence, sequence)
+    }
+
+    /// Records are missing before the current file: where the file before it ends in zeros without having been closed in
+    /// order, they were there. Returns whether it does.
+    private mutating func blameZeros() -> Bool {
+        guard current.records == 0, let last = report.files.indices.last, report.files[last].endsInZeros,
+            !report.files[last].isSealed
+        else { return false }
+        report.note(.zeroTail, file: report.files[last].name, offset: report.files[last].bytes)
+        if case .corrupt = report.files[last].outcome { return true }
+        report.files[last].outcome = .corrupt(droppedBytes: 0, reason: .zeroTail)
+        return true
     }
 
     mutating func lose(records: UInt64?, sink: inout some RecoverySink) {
@@ -167,6 +182,7 @@ package struct Replay {
 
     mutating func tear(at offset: Int, size: Int) {
         report.tornBytes += size - offset
+        current.tornAt = offset
         if case .clean = current.outcome { current.outcome = .tornTail(offset: offset) }
     }
 

@@ -1,4 +1,5 @@
 import CacheNode
+import Glibc
 import Journal
 import Testing
 
@@ -96,10 +97,59 @@ struct JournalPowerLossTests {
             #expect(report.damageCount > 0, "sector \(sector)")
             for (key, entry) in survivors.entries { #expect(harness.entries[key] == entry) }
         }
+        // A seal says that the last commit was durable, too.
+        for index in 0..<20 { harness.put(JournalHarness.key(index), [UInt8](repeating: 66, count: 90)) }
         harness.service.close()
         let closed = try #require(disk.content(path))
-        #expect(
-            closed.count < content.count && closed.last == JournalFormat.endMark, "what was laid out is still there")
+        var lossy = closed
+        let sector = (closed.count - 1200) / 512 * 512
+        for index in sector..<sector + 512 { lossy[index] = 0 }
+        let image = disk.copy()
+        image.overwrite(path, lossy)
+        var survivors = HarnessModel()
+        let report = try JournalDirectory("/data", files: image).recover(
+            limits: JournalLimits(), codec: HarnessCodec.codec, into: &survivors
+        ).report
+        #expect(report.damageCount > 0, "the last commit was taken for one under way")
+        #expect(closed.last == JournalFormat.endMark, "what was laid out is still there")
+    }
+
+    @Test("What is torn of a damaged segment is cut off: the next one's records are not taken for repetitions")
+    func tornAndDamaged() throws {
+        let disk = SimulatedDisk()
+        let settings = settings(.always, segmentBytes: 100_000)
+        let value = [UInt8](repeating: 65, count: 90)
+        do {
+            let harness = try JournalHarness(disk, settings: settings)
+            for index in 0..<20 { harness.put(JournalHarness.key(index), value) }
+            #expect(harness.waitForAcknowledgement(of: 20))
+            // One commit of many sectors.
+            disk.inject { operation, _, _ in operation == .synchronise ? .error(EIO) : nil }
+            for index in 0..<20 { harness.put(JournalHarness.key(index), [UInt8](repeating: 66, count: 90)) }
+            harness.service.requestCommit()
+            harness.service.close()
+            disk.inject(nil)
+        }
+        let path = try #require(disk.paths.first { $0.hasSuffix("1.seg") })
+        var content = try #require(disk.content(path))
+        let end = (content.lastIndex { $0 != 0 } ?? 0) + 1
+        let lost = (end - 1500) / 512 * 512
+        for index in lost..<lost + 512 { content[index] = 0 }
+        content[70] ^= 1
+        disk.overwrite(path, content)
+        let again = try JournalHarness(disk, settings: settings, beginsUpkeep: false)
+        var expected = again.entries
+        for index in 0..<8 {
+            let sequence = try #require(again.put(JournalHarness.key(index), [67]))
+            #expect(again.waitForAcknowledgement(of: sequence))
+        }
+        expected = again.entries
+        var survivors = HarnessModel()
+        _ = try JournalDirectory("/data", files: disk.copy()).recover(
+            limits: JournalLimits(), codec: HarnessCodec.codec, into: &survivors)
+        for (key, entry) in survivors.entries { #expect(expected[key] == entry, "an old value is served") }
+        for index in 0..<8 { #expect(survivors.entries[JournalHarness.key(index)]?.value == [67]) }
+        again.service.close()
     }
 
     @Test("A sealed segment is cut to its content, and a full disk lays nothing out but takes writes")

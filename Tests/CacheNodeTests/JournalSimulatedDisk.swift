@@ -227,9 +227,9 @@ final class SimulatedDisk: FileOperations {
             guard let node = state.descriptors[descriptor] else { throw Self.missing(path) }
             var count = given.count
             if case .short(let limit) = fault { count = min(count, limit) }
-            let content = state.nodes[node].content
-            precondition(offset <= content.count, "a write beyond the end of \(path)")
-            let end = min(offset + count, content.count)
+            let missing = max(0, offset - state.nodes[node].content.count)
+            state.nodes[node].content += [UInt8](repeating: 0, count: missing)
+            let end = min(offset + count, state.nodes[node].content.count)
             state.nodes[node].content.replaceSubrange(offset..<end, with: given.prefix(count))
             return count
         }

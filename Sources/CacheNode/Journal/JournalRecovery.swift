@@ -59,11 +59,13 @@ extension JournalDirectory {
         let path = journalPath + "/" + file.name
         var kept: String?
         var cut: Int?
-        if case .tornTail(let offset) = report.outcome {
+        if let offset = report.tornAt {
+            // Of a damaged file too: the next segment gives the sequences of what was torn again.
             cut = offset
             kept = try keepTail(of: file, from: offset, epoch: epoch)
+        } else if report.endsInZeros {
+            cut = report.bytes
         }
-        if report.outcome == .clean, report.bytes < file.bytes { cut = report.bytes }
         let isEmpty = report.records == 0 && report.lastSequence == 0 && file.kind == .segment
         switch report.outcome {
         case .clean where isEmpty, .tornTail where isEmpty:

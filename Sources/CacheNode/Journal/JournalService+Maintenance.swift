@@ -225,7 +225,9 @@ extension JournalService {
                     window, name: segment.name, kind: .segment, number: segment.number, isLast: false, into: &sink)
             }
             if let error = sink.failure { throw error }
-            guard replay.report.isClean else { throw .abandoned(reason: "\(segment.name) is damaged") }
+            // Zeros may follow the content of one that is being written; of a closed one they have been cut off.
+            let ends = replay.report.files.allSatisfy { $0.isSealed || !$0.endsInZeros }
+            guard replay.report.isClean, ends else { throw .abandoned(reason: "\(segment.name) is damaged") }
             try sink.file.finish()
             let published = try sink.file.publish()
             state.withLock { state in

@@ -35,6 +35,7 @@ extension JournalService {
                 switch takeWork(&batch) {
                 case .idle: break steps
                 case .ended:
+                    closeSegment()
                     progressBell.ring()
                     return
                 case .work(let work):
@@ -114,16 +115,14 @@ extension JournalService {
     private func roll(_ work: Work) throws(JournalError) {
         let records = work.last + 1 - work.segment.firstSequence
         if records > 0 {
-            var seal = RawBuffer(capacity: 64)
-            RecordEncoder.appendSeal(lastSequence: work.last, records: records, seed: seed, to: &seal)
-            try work.segment.write(seal.bytes)
-            try synchronise(work.segment, upTo: work.last)
-            try work.segment.trim()
+            let sealBytes = try seal(work.segment, after: work.last)
+            // Zeros after a seal mean nothing.
+            try? work.segment.trim()
             let next = try SegmentFile.create(
                 directory, number: work.segment.number + 1, firstSequence: work.last + 1, seed: seed,
                 layout: settings.segmentLayout)
             let sealedBytes = state.withLock { state in
-                state.journal.activeBytes += seal.count
+                state.journal.activeBytes += sealBytes
                 let bytes = state.journal.activeBytes
                 state.journal.segmentClosed()
                 state.journal.segmentOpened(number: next.number)
@@ -135,6 +134,29 @@ extension JournalService {
             maintenanceBell.ring()
         }
         if work.mustRoll { state.withLock { $0.rollsDone = $0.rollsWanted } }
+    }
+
+    /// Ends a segment with a seal, durably; returns the seal's bytes.
+    private func seal(_ segment: SegmentFile, after last: UInt64) throws(JournalError) -> Int {
+        var seal = RawBuffer(capacity: 64)
+        RecordEncoder.appendSeal(
+            lastSequence: last, records: last + 1 - segment.firstSequence, seed: seed, to: &seal)
+        try segment.write(seal.bytes)
+        try synchronise(segment, upTo: last)
+        return seal.count
+    }
+
+    /// The writer ends. Of a laid-out segment nothing but a seal tells that its last commit was durable.
+    private func closeSegment() {
+        let (segment, last, isOpen) = state.withLock { ($0.segment, $0.nextSequence - 1, $0.journal.phase == .open) }
+        guard segment.isLaidOut else { return }
+        do throws(JournalError) {
+            if isOpen, last >= segment.firstSequence { _ = try seal(segment, after: last) }
+            try segment.trim()
+        } catch {
+            // Everything acknowledged is durable without it.
+            hooks.onEvent(.jobFailed(job: "seal", reason: error.description))
+        }
     }
 
     func runSyncer(every milliseconds: Int64) {

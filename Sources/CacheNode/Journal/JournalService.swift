@@ -168,7 +168,6 @@ package final class JournalService: Sendable {
             return running
         }
         for thread in running { thread.join() }
-        try? state.withLock { $0.segment }.trim()
         idleDeflater?.close()
         directory.release()
     }

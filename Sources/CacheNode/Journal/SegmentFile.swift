@@ -81,6 +81,8 @@ final class SegmentFile: Sendable {
         return segment
     }
 
+    var isLaidOut: Bool { layout != nil }
+
     /// Writes after the content, by one thread at a time.
     func write(_ bytes: UnsafeRawBufferPointer) throws(JournalError) {
         let before = extent.withLock { $0 }
