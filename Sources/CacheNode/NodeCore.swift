@@ -65,7 +65,8 @@ final class NodeCore: Sendable {
         self.configuration = configuration
         let network = configuration.network
         doubts = ChangesInDoubt(
-            isOn: network.minReplicas > 0 && network.replicas > 0 && network.replicaAcknowledgement == .all)
+            isOn: network.minReplicas > 0 && network.replicas > 0 && network.replicaAcknowledgement == .all,
+            noticedMilliseconds: Int64(network.failureMilliseconds + 2 * network.heartbeatMilliseconds))
         settings = configuration.renderedSettings
         nodeID = configuration.local.nodeID
         limits = RequestLimits(configuration.limits, memoryLimitBytes: configuration.local.memoryLimitBytes)

@@ -6,7 +6,7 @@ not acknowledge may or may not have happened; what it does acknowledge must surv
 SPYDERCACHE_SPLIT_SECONDS (4.5) is how long a split lasts, SPYDERCACHE_FLAPS (8) how often the network flaps.
 """
 
-import itertools
+import contextlib
 import threading
 import time
 import unittest
@@ -16,7 +16,7 @@ import checker
 import network
 from checker import LOST, PHANTOM, STALE, UNDONE
 from client import RPCError
-from cluster import ClusterTest, say, setting
+from cluster import ClusterTest, eventually, say, setting
 from load import DISAGREE, Load, decode, encode, spread
 
 TIMES = {"heartbeat_ms": 200, "failure_ms": 2000, "forward_timeout_ms": 500}
@@ -146,14 +146,7 @@ class Partitions(ClusterTest):
         """Keys whose owner and first replica are the minority, written until it refuses: the majority has them."""
         nodes = self.oldest_first()
         owner, replica, *majority = nodes
-        keys = []
-        for number in range(20_000):
-            found = majority[0].call("cluster.owner", {"key": "edge-%d" % number})
-            if [found["owner"], found["replicas"][0]] == [owner.name, replica.name]:
-                keys.append("edge-%d" % number)
-            if len(keys) == 10:
-                break
-        self.load.keys += keys
+        keys = self.keys_of(lambda holders: holders[:2] == [owner, replica])
         number, refused = 1, 0
         began = self.split([owner, replica], majority)
         while not refused and time.monotonic() < began + 2 * NOTICED_SECONDS:
@@ -171,39 +164,98 @@ class Partitions(ClusterTest):
     def test_what_a_minority_could_not_spread_is_not_answered(self):
         """An owner that is cut off from its replicas does not answer with a write that the others do not have."""
         owner, other, *majority = self.oldest_first()
-        found = (("doubt-%d" % number, majority[0].call("cluster.owner", {"key": "doubt-%d" % number}))
-                 for number in range(20_000))
-        keys = list(itertools.islice((key for key, place in found if place["owner"] == owner.name), 10))
-        self.load.keys += keys
-        history, refused, done = self.load.history, [], threading.Event()
+        keys = self.keys_of(lambda holders: holders[0] is owner)
         self.assertTrue(self.write_all(owner, keys, 1))
         began = self.split([owner, other], majority)
+        with self.reading([owner, other], keys) as refused:
+            self.assertFalse(self.write_all(owner, keys, 2), "acknowledged without a replica")
+            time.sleep(max(0, began + NOTICED_SECONDS - time.monotonic()))
+        self.assertIn((owner, NOT_ENOUGH_REPLICAS), refused, "the owner refused nothing")
+        self.cluster5.wait_converged(majority)
+        self.load.read_all(majority, keys)
+        self.heal()
+        self.judge()
+
+    def test_what_one_replica_has_of_a_dead_owner_is_not_answered_before_the_others_have_it(self):
+        self.start()
+        owner, heir, other = holders = self.some_holders()
+        keys = self.keys_of(lambda found: found == holders)
+        self.assertTrue(self.write_all(owner, keys, 1))
+        self.network.cut(self.places([owner, heir]), self.places([other]))
+        self.assertFalse(self.write_all(owner, keys, 2), "acknowledged without a replica")
+        owner.kill()
+        rest = self.cluster5.others(owner, heir)
+        with self.reading([heir], keys) as refused:
+            eventually("the heir owns the keys",
+                       lambda: heir.call("cluster.owner", {"key": keys[0]})["owner"] == heir.name, 10)
+            time.sleep(0.7)
+            self.network.split(self.places([heir]), self.places(rest))
+            time.sleep(NOTICED_SECONDS)
+        self.assertIn((heir, NOT_ENOUGH_REPLICAS), refused, "the heir refused nothing")
+        self.cluster5.wait_converged(rest)
+        self.load.read_all(rest, keys)
+        self.network.heal()
+        self.cluster5.wait_converged(within=HEALED_SECONDS)
+        self.nodes = self.cluster5.living()
+        self.judge()
+
+    def test_what_one_replica_has_of_a_dead_owner_reaches_the_others(self):
+        self.start()
+        owner, heir, other = holders = self.some_holders()
+        keys = self.keys_of(lambda found: found == holders)
+        self.assertTrue(self.write_all(owner, keys, 1))
+        self.network.cut(self.places([owner]), self.places([other]))
+        self.assertFalse(self.write_all(owner, keys, 2), "acknowledged without a replica")
+        for dead in (owner, heir):
+            dead.kill()
+            self.cluster5.wait_converged()
+            seen = self.load.read_all(self.cluster5.living(), keys)
+            self.assertEqual({value for values in seen.values() for value in values.values()}, {2})
+        self.nodes = self.cluster5.living()
+        self.judge()
+
+    def some_holders(self):
+        """The owner of some key and its replicas, in their order."""
+        found = self.nodes[0].call("cluster.owner", {"key": "some"})
+        return [next(node for node in self.nodes if node.name == name) for name in [found["owner"]] + found["replicas"]]
+
+    def keys_of(self, matches, count=10):
+        """Keys whose holders, the owner first, are as wanted; the load reads them at its end."""
+        by_name, keys = {node.name: node for node in self.nodes}, []
+        for number in range(50_000):
+            found = self.nodes[0].call("cluster.owner", {"key": "doubt-%d" % number})
+            if matches([by_name[name] for name in [found["owner"]] + found["replicas"]]):
+                keys.append("doubt-%d" % number)
+            if len(keys) == count:
+                break
+        self.assertEqual(len(keys), count, "too few keys")
+        self.load.keys += keys
+        return keys
+
+    @contextlib.contextmanager
+    def reading(self, nodes, keys):
+        """Meanwhile reads each key through each node; yields the refusals, as node and code, when it is over."""
+        refused, done = [], threading.Event()
 
         def read(node, key):
             client = node.new_client()
             while not done.is_set():
                 invoked = time.monotonic()
                 try:
-                    history.read(key, invoked, decode(key, client.call("cache.get", {"key": key})), node.name)
+                    value = decode(key, client.call("cache.get", {"key": key}))
+                    self.load.history.read(key, invoked, value, node.name)
                 except RPCError as error:
                     self.assertIs(error.data["retryable"], True, str(error))
                     refused.append((node, error.code))
             client.close()
-        with ThreadPoolExecutor(2 * len(keys)) as pool:
-            readers = [pool.submit(read, node, key) for node in (owner, other) for key in keys]
+        with ThreadPoolExecutor(len(nodes) * len(keys)) as pool:
+            readers = [pool.submit(read, node, key) for node in nodes for key in keys]
             try:
-                self.assertFalse(self.write_all(owner, keys, 2), "acknowledged without a replica")
-                time.sleep(max(0, began + NOTICED_SECONDS - time.monotonic()))
+                yield refused
             finally:
                 done.set()
             for reader in readers:
                 reader.result()
-        self.assertIn((owner, NOT_ENOUGH_REPLICAS), refused, "the owner refused nothing")
-        self.cluster5.wait_converged(majority)
-        for node in majority:
-            self.load.read_all([node], keys)
-        self.heal()
-        self.judge()
 
     def write_all(self, node, keys, number):
         """Writes all keys by one call; returns whether all of it was acknowledged."""

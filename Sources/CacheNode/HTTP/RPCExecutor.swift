@@ -164,7 +164,7 @@ struct RPCExecutor {
                 context.reply.appendResponseSuffix()
                 if !context.thread.servesAlone { try context.guardAnswer(method, arguments, since: mark, call) }
             } catch {
-                context.sendChangesAnyway()
+                context.sendChangesAnyway(after: error)
                 if error.code == .journalFailed, !context.thread.servesAlone {
                     context.node.cluster.missedReplica()
                 }

@@ -14,7 +14,8 @@
 //
 // Not everything is offered again and again: what a target had to hold already under the last view that this node settled
 // in, the same run of it, it was offered then and sent every change since. A change that was not acknowledged by a holder
-// ends that trust, and one more round is walked.
+// ends that trust, and one more round is walked. The last changes of an owner that is gone are offered to all: it may have
+// got to some of their holders only.
 //
 // Bounded: a few offers under way, records paced to `bytesPerSecond`, short locks. A new view ends the round.
 
@@ -41,6 +42,8 @@ final class Handoff {
     /// Of the last view in which this node settled; nil when it can't be relied on.
     private var baseline: RoutingTable?
     private var round: HandoffRound?
+    /// Of the last view in which this node settled, whatever was missed since.
+    private var settledTable: RoutingTable?
     private var isRepeatScheduled = false
 
     init(_ node: NodeCore, _ thread: ThreadState, onSettled: @escaping (Epoch, Bool) -> Void) {
@@ -49,12 +52,28 @@ final class Handoff {
         self.onSettled = onSettled
     }
 
+    /// A table is about to be published: what this node will own by it, and has of an owner that may not have sent it to
+    /// all holders, is in doubt until a round has settled.
+    func willBegin() {
+        node.doubts.viewComes(after: settledTable, recentFrom: recentFrom)
+    }
+
+    /// Changes older than that were sent to all holders, or missed and sent again, before their owner was found dead.
+    private var recentFrom: UInt64 {
+        let network = node.configuration.network
+        return node.storage.clock.newest(
+            before: 2
+                * Int64(
+                    network.failureMilliseconds + 2 * network.heartbeatMilliseconds + network.forwardTimeoutMilliseconds
+                ))
+    }
+
     /// Starts over for a new table.
     func begin(_ table: RoutingTable, isLeaving: Bool) {
         cancel()
         let round = HandoffRound(
             table: table, baseline: baseline, isLeaving: isLeaving, shards: node.storage.shards.count,
-            startVersion: node.storage.clock.newest,
+            startVersion: node.storage.clock.newest, recentFrom: recentFrom,
             isUpToDate: table.isUpToDate(table.selfID))
         self.round = round
         round.number = node.doubts.roundBegan()
@@ -72,6 +91,7 @@ final class Handoff {
     func forget() {
         cancel()
         baseline = nil
+        settledTable = nil
     }
 
     /// What was trusted to be with all holders is not: everything is offered again, soon.
@@ -119,7 +139,7 @@ final class Handoff {
             }
         }
         for (key, version) in found {
-            let targets = round.targets(key.withUnsafeBytes { RingHash.hash($0) })
+            let targets = round.targets(key.withUnsafeBytes { RingHash.hash($0) }, version: version)
             if targets.isEmpty {
                 node.handoffNumbers.checked(1)
                 continue
@@ -140,7 +160,7 @@ final class Handoff {
             }
         }
         for (key, version) in graves {
-            for target in round.targets(key.withUnsafeBytes({ RingHash.hash($0) })) {
+            for target in round.targets(key.withUnsafeBytes({ RingHash.hash($0) }), version: version) {
                 let record = key.withUnsafeBytes {
                     ReplicationCodec.record(
                         .removed, key: $0, version: version, wallExpiry: .max, operation: 0, value: nil)
@@ -161,6 +181,7 @@ final class Handoff {
         guard !round.isIncomplete else { return begin(round.table, isLeaving: round.isLeaving) }
         round.hasSettled = true
         baseline = round.table
+        settledTable = round.table
         node.doubts.roundSettled(round.number)
         node.handoffNumbers.finished()
         node.log.emit(

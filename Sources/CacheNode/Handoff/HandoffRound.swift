@@ -37,6 +37,8 @@ final class HandoffRound {
     var inFlight = 0
     /// What has a newer version was written during the round, and went to its holders by itself.
     let startVersion: UInt64
+    /// What an owner that is gone by now may not have sent to all holders has this version or a newer one.
+    private let recentFrom: UInt64
     /// This node has been a member all along.
     let isUpToDate: Bool
     private(set) var shard = 0
@@ -52,8 +54,9 @@ final class HandoffRound {
 
     init(
         table: RoutingTable, baseline: RoutingTable?, isLeaving: Bool, shards: Int, startVersion: UInt64,
-        isUpToDate: Bool
+        recentFrom: UInt64, isUpToDate: Bool
     ) {
+        self.recentFrom = recentFrom
         self.isUpToDate = isUpToDate
         self.startVersion = startVersion
         self.table = table
@@ -73,9 +76,11 @@ final class HandoffRound {
     }
 
     /// Who has to be offered what stands at a position: its other holders, without those that are known to have it.
-    func targets(_ position: UInt64) -> [PeerTarget] {
+    func targets(_ position: UInt64, version: UInt64) -> [PeerTarget] {
         let wanted = table.copies(at: position)
         guard let baseline, !wanted.isEmpty, baseline.isHolder(at: position) else { return wanted }
+        // Its owner sent every change to all of them, but for the last ones of an owner that did not get that far.
+        guard version < recentFrom || table.hasMember(owning: position, in: baseline) else { return wanted }
         let known = baseline.copies(at: position)
         return wanted.filter { !known.contains($0) }
     }

@@ -106,12 +106,14 @@ extension CallContext {
         let table = thread.routing
         let position = RingHash.hash(key.bytes)
         guard table.hasCopies || !table.isOwner(at: position) else { return }
+        // A touch leaves the value as it is, and says nothing about whether holders have it.
+        let isTouch = if case .touched = kind { true } else { false }
         records.append(
             ReplicationRecord(
                 text: ReplicationCodec.record(
                     kind, key: key.bytes, version: version, wallExpiry: node.storage.wall(expiresAt),
                     operation: operation, value: value),
-                position: position, version: version))
+                position: position, version: isTouch ? 0 : version))
     }
 
     /// How this node stands to another one that offers copies or asks for something.

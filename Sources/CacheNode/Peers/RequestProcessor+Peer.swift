@@ -39,9 +39,12 @@ extension RequestProcessor {
             var outcome = MessageOutcome(kind: .answered, calls: 0)
             do throws(JSONError) {
                 guard try run(&context, &outcome) else {
+                    context.startReplication()
                     return .answered(refusal(.badRequest, .invalidRequest, "not a call of a node", facts, thread))
                 }
             } catch {
+                // What was carried out before the place stands.
+                context.startReplication()
                 return .answered(refusal(.badRequest, .parseError, "the body is not JSON", facts, thread))
             }
             thread.counters.peerCalls.add(outcome.calls)

@@ -31,7 +31,10 @@ extension CallContext {
         } else {
             place = pending.addSlot(from: mark, to: reply.mark, id: call.id)
         }
-        for key in shown { key.withUnsafeBytes { waitForHolders(of: $0, slot: place, of: pending) } }
+        for key in shown {
+            pending.claim(place)
+            GuardedAnswer(key, slot: place, of: pending, mayRepeat: !method.isWrite).start()
+        }
         pending.settle(place, .asWritten)
     }
 
@@ -41,11 +44,14 @@ extension CallContext {
     ) throws(MethodFailure) -> [[UInt8]] {
         guard let value = arguments[0] else { return [] }
         var found: [[UInt8]] = []
-        // What the call itself has changed, it waits for already.
-        let changed = Set(records.lazy.map(\.position))
+        // What the call itself has put or removed, it waits for already.
+        let changed = Set(records.lazy.filter { $0.version > 0 }.map(\.position))
         func look(at key: CacheKey, _ context: inout CallContext) {
             let position = RingHash.hash(key.bytes)
-            guard !changed.contains(position), !context.node.doubts.isCertain(at: position) else { return }
+            let (doubts, storage) = (context.node.doubts, context.node.storage)
+            guard !changed.contains(position),
+                !doubts.isCertain(at: position) || storage.isInherited(key, position, doubts, now: context.now)
+            else { return }
             found.append(Array(key.bytes))
         }
         switch method.placement {
@@ -60,34 +66,12 @@ extension CallContext {
         return found
     }
 
-    /// Has a slot wait for whatever is in doubt of a key.
-    private func waitForHolders(of key: UnsafeRawBufferPointer, slot: Int, of pending: PendingMessage) {
-        let bound = NIOLoopBound(pending, eventLoop: thread.loop)
-        let loop = thread.loop
-        let position = RingHash.hash(key)
-        let certainty = node.doubts.ask(at: position) { stands in
-            loop.execute {
-                let failure = MethodFailure(
-                    .notEnoughReplicas, .reason("a change of the key did not reach its replicas"))
-                bound.value.settle(slot, stands ? .asWritten : .failed(failure))
-            }
-        }
-        switch certainty {
-        case .certain: return
-        case .waiting: pending.claim(slot)
-        case .left:
-            let key = CacheKey(bytes: key, hash: node.storage.hash(key))
-            guard let record = record(of: key) else { return }
-            record.slot = slot
-            pending.claim(slot)
-            Replication([record], of: pending).start()
-        }
-    }
-
     /// Gives the changes that were made the tickets that were taken for them, in the same order; returns whether there was a
     /// change for each.
+    ///
+    /// `isUncertain`: where there is none, the store may have been changed all the same.
     @discardableResult
-    private mutating func handTickets() -> Bool {
+    private mutating func handTickets(isUncertain: Bool = false) -> Bool {
         guard !tickets.isEmpty else { return false }
         let taken = tickets
         tickets.removeAll()
@@ -97,7 +81,8 @@ extension CallContext {
                 records[handed].ticket = ticket
                 handed += 1
             } else {
-                node.doubts.ended(ticket, .nothing, version: 0)
+                node.doubts.ended(
+                    ticket, isUncertain ? .missed : .nothing, version: node.storage.clock.newest, now: now)
             }
         }
         return handed == taken.count
@@ -127,34 +112,12 @@ extension CallContext {
         guard let value = arguments[0] else { return }
         let key = try key(value, ParameterPath("key"))
         if let status = node.storage.journal?.status { wrote(sequence: status.lastSequence) }
-        if let record = record(of: key) { records.append(record) }
-    }
-
-    /// What this node has of a key, for its other holders: the entry, or that it was removed.
-    private func record(of key: CacheKey) -> ReplicationRecord? {
-        let storage = node.storage
-        return storage.shard(key).state.withLock { state in
-            let text: ReplyBuffer
-            let version: UInt64
-            if let entry = state.store.peek(key.bytes, hash: key.hash, now: now) {
-                version = entry.version
-                text = ReplicationCodec.record(
-                    .put, key: key.bytes, version: version, wallExpiry: storage.wall(entry.expiresAt),
-                    operation: operation, value: (entry.value, entry.form))
-            } else if let removed = state.tombstones.version(key.bytes) {
-                version = removed
-                text = ReplicationCodec.record(
-                    .removed, key: key.bytes, version: version, wallExpiry: .max, operation: operation, value: nil)
-            } else {
-                return nil
-            }
-            return ReplicationRecord(text: text, position: RingHash.hash(key.bytes), version: version)
-        }
+        if let record = node.storage.record(of: key, operation: operation, now: now) { records.append(record) }
     }
 
     /// A call has failed half-way: what it has changed goes to the other holders all the same, and nobody waits for it.
-    mutating func sendChangesAnyway() {
-        handTickets()
+    mutating func sendChangesAnyway(after failure: MethodFailure) {
+        handTickets(isUncertain: failure.code == .journalFailed)
         guard !records.isEmpty else { return }
         let unattended = PendingMessage(node: node, thread: thread, body: ByteBuffer(), isForPeer: isForPeer)
         let slot = unattended.addSlot(from: reply.mark, to: reply.mark, id: nil)

@@ -3,13 +3,24 @@
 //
 //     a change begins (before the store has it)     a ticket is taken          answers about the key wait for it
 //     enough holders have it                        the ticket is given back   they stand
-//     its time is over                              the key is left in doubt   they fail, 1104
-//     an answer about a key left in doubt           the entry goes to its holders again, and the answer waits for them
-//     a later change, or a whole round of hand-off  no doubt any more
+//     its time is over                              the key is left in doubt   they ask again
+//     an answer about a key left in doubt           takes a ticket itself and has the entry sent to its holders again;
+//                                                   others wait for that
+//     a later change, a whole round of hand-off     no doubt any more
+//     a cut-off node would have noticed by now      no doubt any more: whoever may still act is not cut off, and a holder
+//                                                   that lives and takes no writes does not keep the key from being read
 //
 // So a read that shows a change finds it with enough holders first, as readers write back in Attiya, Bar-Noy and Dolev,
 // "Sharing Memory Robustly in Message-Passing Systems" (1995), section 4. An answer waits for the changes that were under
 // way when it was made, not for later ones. Where nothing is under way that costs one load of a counter.
+//
+// What a node comes to own by a new view is in doubt as well, as far as it is recent, until the hand-off of that view is over:
+// the owner before may have sent it to this node alone.
+//
+// Every step is O(1), amortised, whatever waits for a key:
+//
+//     tickets of a key    0 1 2 3 4 5 6      given back: 0 1 . 3 . . .      first: 2, the oldest that is out
+//     answers, in order   ≤2 ≤4 ≤4 ≤7        each stands when `first` has reached its end
 
 import Synchronization
 
@@ -18,7 +29,8 @@ final class ChangesInDoubt: Sendable {
     /// A change that has begun: given back by exactly one call of `ended`.
     struct Ticket: Sendable {
         let position: UInt64
-        fileprivate let number: UInt64
+        /// Of those of its key since it is in doubt.
+        fileprivate let number: Int
     }
 
     /// What became of a change.
@@ -32,33 +44,91 @@ final class ChangesInDoubt: Sendable {
     }
 
     /// How an answer about a key stands.
-    enum Certainty: Equatable {
+    enum Certainty {
         case certain
-        /// It is to wait for changes under way.
+        /// Its completion will be called.
         case waiting
-        /// A change was missed: the entry has to be sent again.
-        case left
+        /// Its completion will be called when the ticket is given back: for sending again what there is of the key, or that
+        /// the version is gone.
+        case repair(Ticket, version: UInt64)
     }
 
-    /// Told whether the answer stands. Called on the thread that ends the change.
+    /// Told whether the answer stands; otherwise it is to be asked again. Called on the thread that ends the change.
     typealias Completion = @Sendable (Bool) -> Void
 
     private struct Doubt {
-        /// Tickets of changes under way.
-        var open: [UInt64] = []
+        /// Whether each ticket has been given back; those before `head` have, and `first` is the number of the one there.
+        private var isBack: [Bool] = []
+        private var head = 0
+        private(set) var first = 0
+        private(set) var next = 0
+        /// Answers, each with the first ticket that it does not wait for, in that order.
+        private var waiting: [(end: Int, completion: Completion)] = []
+        private var toldHead = 0
         /// The newest version that was missed; zero: none.
         var missedVersion: UInt64 = 0
         /// The last round of hand-off that had begun by then.
         var missedRound: UInt64 = 0
-        /// Answers, each with the first ticket that they do not wait for.
-        var waiting: [(end: UInt64, completion: Completion)] = []
+        /// When it is no doubt any more, in monotonic milliseconds.
+        var missedUntil: Int64 = 0
+        /// The ticket of the answer that has the entry sent again.
+        var repair: Int?
 
-        var isOver: Bool { open.isEmpty && missedVersion == 0 }
+        var hasOpen: Bool { first < next }
+        var isOver: Bool { !hasOpen && missedVersion == 0 }
+
+        mutating func open() -> Int {
+            isBack.append(false)
+            next += 1
+            return next - 1
+        }
+
+        mutating func wait(_ completion: @escaping Completion) { waiting.append((next, completion)) }
+
+        /// Gives a ticket back; returns the answers that stand, and those that are to be asked again.
+        mutating func close(_ number: Int, isMissed: Bool) -> (stand: [Completion], fall: [Completion]) {
+            isBack[head + number - first] = true
+            while head < isBack.count, isBack[head] {
+                head += 1
+                first += 1
+            }
+            if head > 32, 2 * head > isBack.count {
+                isBack.removeFirst(head)
+                head = 0
+            }
+            if repair == number { repair = nil }
+            var fall: [Completion] = []
+            if isMissed {
+                while let last = waiting.last, waiting.count > toldHead, last.end > number {
+                    fall.append(last.completion)
+                    waiting.removeLast()
+                }
+            }
+            var stand: [Completion] = []
+            while toldHead < waiting.count, waiting[toldHead].end <= first {
+                stand.append(waiting[toldHead].completion)
+                toldHead += 1
+            }
+            if toldHead > 32, 2 * toldHead > waiting.count {
+                waiting.removeFirst(toldHead)
+                toldHead = 0
+            }
+            return (stand, fall.reversed())
+        }
     }
 
     private struct Keys {
         var doubts: [UInt64: Doubt] = [:]
-        var nextTicket: UInt64 = 1
+        /// Versions that enough holders have, of keys that were or may be inherited.
+        var confirmed: [UInt64: UInt64] = [:]
+    }
+
+    /// What this node owns since a view whose hand-off is not over.
+    private struct Inheritance: Sendable {
+        /// By the last table whose hand-off was over it owned something else; nil: nothing.
+        let earlier: RoutingTable?
+        /// What is older is with all holders.
+        let from: UInt64
     }
 
     private final class Part: Sendable {
@@ -68,18 +138,24 @@ final class ChangesInDoubt: Sendable {
 
     /// Whether anything is kept at all.
     let isOn: Bool
+    /// How long after a change was missed its key stays in doubt.
+    private let missedMilliseconds: Int64
     private let parts: [Part]
     /// Keys in doubt. Raised before the store has the change, so that whoever reads the change sees it.
     private let count = Atomic<Int>(0)
     private let round = Atomic<UInt64>(0)
+    private let inheritance = Mutex<Inheritance?>(nil)
+    private let hasInherited = Atomic<Bool>(false)
 
-    init(isOn: Bool) {
+    /// `noticedMilliseconds`: after so long a node that is cut off may not act any more.
+    init(isOn: Bool, noticedMilliseconds: Int64) {
         self.isOn = isOn
+        missedMilliseconds = noticedMilliseconds
         parts = isOn ? (0..<64).map { _ in Part() } : []
     }
 
     /// Whether an answer can be in doubt now; asked after the store was read.
-    var isEmpty: Bool { count.load(ordering: .acquiring) == 0 }
+    var isEmpty: Bool { count.load(ordering: .acquiring) == 0 && !hasInheritance }
 
     private func part(_ position: UInt64) -> Part { parts[Int(position >> 32) % parts.count] }
 
@@ -87,58 +163,59 @@ final class ChangesInDoubt: Sendable {
 
     /// The key at a position is about to be changed.
     func began(at position: UInt64) -> Ticket {
-        part(position).keys.withLock { keys in
-            let number = keys.nextTicket
-            keys.nextTicket += 1
-            if keys.doubts[position] == nil { count.add(1, ordering: .relaxed) }
-            keys.doubts[position, default: Doubt()].open.append(number)
-            return Ticket(position: position, number: number)
-        }
+        part(position).keys.withLock { open(position, &$0) }
     }
 
-    /// The change of a ticket has become `version`, or there was none.
-    func ended(_ ticket: Ticket, _ fate: Fate, version: UInt64) {
-        let completions = part(ticket.position).keys.withLock { keys -> [(Completion, Bool)] in
-            guard var doubt = keys.doubts[ticket.position] else { return [] }
-            doubt.open.removeAll { $0 == ticket.number }
+    private func open(_ position: UInt64, _ keys: inout Keys) -> Ticket {
+        if keys.doubts[position] == nil {
+            count.add(1, ordering: .relaxed)
+            keys.doubts[position] = Doubt()
+        }
+        return Ticket(position: position, number: keys.doubts[position]?.open() ?? 0)
+    }
+
+    /// The change of a ticket has become `version`, or there was none. A change of the expiry alone has the version 0: it
+    /// says nothing about the value, and is not left in doubt.
+    func ended(_ ticket: Ticket, _ fate: Fate, version: UInt64, now: Int64) {
+        let told = part(ticket.position).keys.withLock { keys in
+            let told = keys.doubts[ticket.position]?.close(ticket.number, isMissed: fate == .missed)
             switch fate {
             case .nothing: break
-            case .held: if version >= doubt.missedVersion { doubt.missedVersion = 0 }
-            case .missed:
-                doubt.missedVersion = max(doubt.missedVersion, version)
-                doubt.missedRound = round.load(ordering: .relaxed)
+            case .held: settle(version, at: ticket.position, &keys)
+            case .missed where version > 0:
+                keys.doubts[ticket.position]?.missedVersion.raise(to: version)
+                keys.doubts[ticket.position]?.missedRound = round.load(ordering: .acquiring)
+                keys.doubts[ticket.position]?.missedUntil = now + missedMilliseconds
+            case .missed: break
             }
-            let oldest = doubt.open.min() ?? .max
-            var told: [(Completion, Bool)] = []
-            doubt.waiting.removeAll { answer in
-                let isLost = fate == .missed && answer.end > ticket.number
-                guard isLost || answer.end <= oldest else { return false }
-                told.append((answer.completion, !isLost))
-                return true
-            }
-            keep(doubt, at: ticket.position, &keys)
+            dropIfOver(ticket.position, &keys)
             return told
         }
-        for (completion, stands) in completions { completion(stands) }
+        guard let told else { return }
+        for completion in told.stand { completion(true) }
+        for completion in told.fall { completion(false) }
     }
 
     /// Enough holders have this version of a key: what was missed until then does not matter.
     func spread(at position: UInt64, version: UInt64) {
         guard !isEmpty else { return }
         part(position).keys.withLock { keys in
-            guard var doubt = keys.doubts[position], version >= doubt.missedVersion else { return }
-            doubt.missedVersion = 0
-            keep(doubt, at: position, &keys)
+            settle(version, at: position, &keys)
+            dropIfOver(position, &keys)
         }
     }
 
-    private func keep(_ doubt: Doubt, at position: UInt64, _ keys: inout Keys) {
-        if doubt.isOver {
-            keys.doubts[position] = nil
-            count.subtract(1, ordering: .relaxed)
-        } else {
-            keys.doubts[position] = doubt
+    private func settle(_ version: UInt64, at position: UInt64, _ keys: inout Keys) {
+        if hasInheritance { keys.confirmed[position, default: 0].raise(to: version) }
+        if let missed = keys.doubts[position]?.missedVersion, version >= missed {
+            keys.doubts[position]?.missedVersion = 0
         }
+    }
+
+    private func dropIfOver(_ position: UInt64, _ keys: inout Keys) {
+        guard keys.doubts[position]?.isOver ?? false else { return }
+        keys.doubts[position] = nil
+        count.subtract(1, ordering: .relaxed)
     }
 
     // MARK: Answers
@@ -149,33 +226,87 @@ final class ChangesInDoubt: Sendable {
         return part(position).keys.withLock { $0.doubts[position] == nil }
     }
 
-    /// How an answer about a key stands that was made before; `completion` is called once if it is `.waiting`.
-    func ask(at position: UInt64, _ completion: @escaping Completion) -> Certainty {
+    /// Whether `isInherited` has to be asked.
+    var hasInheritance: Bool { hasInherited.load(ordering: .acquiring) }
+
+    /// Whether a version of a key may be with this node alone because another one owned the key before.
+    func isInherited(_ version: UInt64, at position: UInt64) -> Bool {
+        guard hasInheritance, let inherited = inheritance.withLock({ $0 }), version >= inherited.from,
+            !(inherited.earlier?.isOwner(at: position) ?? false)
+        else { return false }
+        return part(position).keys.withLock { $0.confirmed[position] ?? 0 < version }
+    }
+
+    /// How an answer about a key stands that was made before; `completion` is called once, unless it is certain.
+    func ask(at position: UInt64, now: Int64, _ completion: @escaping Completion) -> Certainty {
         part(position).keys.withLock { keys in
-            guard var doubt = keys.doubts[position] else { return .certain }
-            guard doubt.missedVersion == 0 else { return .left }
-            doubt.waiting.append((keys.nextTicket, completion))
-            keys.doubts[position] = doubt
-            return .waiting
+            if let until = keys.doubts[position]?.missedUntil, now >= until {
+                keys.doubts[position]?.missedVersion = 0
+                dropIfOver(position, &keys)
+            }
+            guard let missed = keys.doubts[position]?.missedVersion else { return .certain }
+            guard missed > 0, keys.doubts[position]?.repair == nil else {
+                keys.doubts[position]?.wait(completion)
+                return .waiting
+            }
+            return .repair(openRepair(position, &keys, completion), version: missed)
         }
+    }
+
+    /// As `ask` for a version that is inherited.
+    func askAboutInherited(at position: UInt64, _ completion: @escaping Completion) -> Certainty {
+        part(position).keys.withLock { keys in
+            guard keys.doubts[position]?.repair == nil else {
+                keys.doubts[position]?.wait(completion)
+                return .waiting
+            }
+            return .repair(openRepair(position, &keys, completion), version: 0)
+        }
+    }
+
+    private func openRepair(_ position: UInt64, _ keys: inout Keys, _ completion: @escaping Completion) -> Ticket {
+        let ticket = open(position, &keys)
+        keys.doubts[position]?.repair = ticket.number
+        keys.doubts[position]?.wait(completion)
+        return ticket
     }
 
     // MARK: Hand-off
 
-    /// A round that offers everything to everybody begins; returns its number.
-    func roundBegan() -> UInt64 { round.add(1, ordering: .relaxed).newValue }
+    /// A view comes by which this node may own other keys than by `earlier`, in which it has settled. What is older than the
+    /// version `from` is with all holders.
+    func viewComes(after earlier: RoutingTable?, recentFrom from: UInt64) {
+        guard isOn else { return }
+        inheritance.withLock { inherited in
+            // What came with a view before, whose hand-off was not over, stays in doubt.
+            inherited =
+                inherited.map { Inheritance(earlier: $0.earlier, from: min($0.from, from)) }
+                ?? Inheritance(earlier: earlier, from: from)
+        }
+        hasInherited.store(true, ordering: .releasing)
+    }
 
-    /// All holders have what this node had when the round began.
+    /// A round that offers everything to everybody begins; returns its number.
+    func roundBegan() -> UInt64 { round.add(1, ordering: .acquiringAndReleasing).newValue }
+
+    /// All holders have what this node had when the round, that of the newest view, began.
     func roundSettled(_ number: UInt64) {
         guard !isEmpty else { return }
+        hasInherited.store(false, ordering: .releasing)
+        inheritance.withLock { $0 = nil }
         for part in parts {
             part.keys.withLock { keys in
-                for (position, doubt) in keys.doubts where doubt.missedVersion > 0 && doubt.missedRound < number {
-                    var doubt = doubt
-                    doubt.missedVersion = 0
-                    keep(doubt, at: position, &keys)
+                keys.confirmed = [:]
+                for position in Array(keys.doubts.keys) {
+                    guard let round = keys.doubts[position]?.missedRound, round < number else { continue }
+                    keys.doubts[position]?.missedVersion = 0
+                    dropIfOver(position, &keys)
                 }
             }
         }
     }
+}
+
+extension UInt64 {
+    fileprivate mutating func raise(to other: UInt64) { self = Swift.max(self, other) }
 }

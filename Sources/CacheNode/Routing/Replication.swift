@@ -70,9 +70,14 @@ final class Replication {
         self.pending = pending
         self.records = records
         lastTable = pending.thread.routing
+        deadline = Self.deadline(for: pending)
+    }
+
+    /// Until when a message that comes now waits for other holders.
+    static func deadline(for pending: PendingMessage) -> Int64 {
         // A node that waits for this one's answer waits as long: it is to hear what became of the write.
         let patience = Int64(pending.node.configuration.network.forwardTimeoutMilliseconds)
-        deadline = NodeClock.monotonicMilliseconds() + (pending.isForPeer ? patience * 3 / 4 : patience)
+        return NodeClock.monotonicMilliseconds() + (pending.isForPeer ? patience * 3 / 4 : patience)
     }
 
     func start() { send(records) }
@@ -121,6 +126,7 @@ final class Replication {
             let table = pending.thread.routing
             for record in unsettled {
                 record.acknowledged.append(target)
+                endDoubt(of: record, table)
                 let waiting = table.copies(at: record.position).filter { !record.acknowledged.contains($0) }
                 if waiting.isEmpty { finish(record, table) }
             }
@@ -170,15 +176,28 @@ final class Replication {
     private func settle(_ record: ReplicationRecord, _ state: PendingMessage.Slot.State) {
         guard !record.isSettled else { return }
         record.isSettled = true
-        let doubts = pending.node.doubts
         var fate = ChangesInDoubt.Fate.held
         if case .failed = state { fate = .missed }
+        giveBackTicket(of: record, fate)
+        pending.settle(record.slot, state)
+    }
+}
+
+extension Replication {
+    /// Answers that show a change need not wait until all holders have it.
+    private func endDoubt(of record: ReplicationRecord, _ table: RoutingTable) {
+        guard record.ticket != nil, table.view != nil, record.acknowledged.count >= neededReplicas else { return }
+        giveBackTicket(of: record, .held)
+    }
+
+    private func giveBackTicket(of record: ReplicationRecord, _ fate: ChangesInDoubt.Fate) {
+        let doubts = pending.node.doubts
         if let ticket = record.ticket {
-            doubts.ended(ticket, fate, version: record.version)
+            record.ticket = nil
+            doubts.ended(ticket, fate, version: record.version, now: NodeClock.monotonicMilliseconds())
         } else if fate == .held {
             doubts.spread(at: record.position, version: record.version)
         }
-        pending.settle(record.slot, state)
     }
 }
 
@@ -235,6 +254,29 @@ enum ReplicationCodec {
         }
         text.append("]")
         return text
+    }
+}
+
+extension Storage {
+    /// What there is of a key, for its other holders: the entry, or that it was removed; nil: neither.
+    func record(of key: CacheKey, operation: UInt64, now: Int64) -> ReplicationRecord? {
+        shard(key).state.withLock { state in
+            let text: ReplyBuffer
+            let version: UInt64
+            if let entry = state.store.peek(key.bytes, hash: key.hash, now: now) {
+                version = entry.version
+                text = ReplicationCodec.record(
+                    .put, key: key.bytes, version: version, wallExpiry: wall(entry.expiresAt), operation: operation,
+                    value: (entry.value, entry.form))
+            } else if let removed = state.tombstones.version(key.bytes) {
+                version = removed
+                text = ReplicationCodec.record(
+                    .removed, key: key.bytes, version: version, wallExpiry: .max, operation: operation, value: nil)
+            } else {
+                return nil
+            }
+            return ReplicationRecord(text: text, position: RingHash.hash(key.bytes), version: version)
+        }
     }
 }
 

@@ -36,6 +36,8 @@ final class RoutingTable: Sendable {
     let view: View?
     let selfID: MemberID
     let replicas: Int
+    /// All other members.
+    let others: [PeerTarget]
     /// This node answers for every key and has nobody to tell: the data path skips everything else.
     let servesAlone: Bool
     /// Of those that own keys.
@@ -57,6 +59,7 @@ final class RoutingTable: Sendable {
         self.selfID = selfID
         self.replicas = replicas
         let members = view?.members ?? []
+        others = members.filter { $0.id != selfID }.compactMap { PeerTarget($0) }
         let mirrors = view?.mirrors ?? [:]
         let future = members.map(\.id).filter { mirrors[$0] == nil && !(isLeaving && $0 == selfID) }
         let now = members.map(\.id).filter { view?.serving.contains($0) ?? false }
@@ -131,6 +134,15 @@ final class RoutingTable: Sendable {
         }
     }
 
+    /// Whether who answered for a position in an earlier table is a member in this one, the same run of it.
+    func hasMember(owning position: UInt64, in earlier: RoutingTable) -> Bool {
+        switch earlier.owner(at: position) {
+        case .me: true
+        case .node(let target): others.contains(target)
+        case .nobody: false
+        }
+    }
+
     /// Whether this node has to hold what stands at a position.
     func isHolder(at position: UInt64) -> Bool {
         isHolder(current, position) || next.map { isHolder($0, position) } ?? false
@@ -179,8 +191,4 @@ final class RoutingTable: Sendable {
         }
     }
 
-    /// All other members.
-    var others: [PeerTarget] {
-        (view?.members ?? []).filter { $0.id != selfID }.compactMap { PeerTarget($0) }
-    }
 }

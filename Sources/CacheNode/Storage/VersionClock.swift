@@ -50,6 +50,12 @@ package final class VersionClock: Sendable {
         last.max(version, ordering: .relaxed)
     }
 
+    /// A stamp that is older than the newest one by this much.
+    func newest(before milliseconds: Int64) -> UInt64 {
+        let span = UInt64(clamping: milliseconds) << 16
+        return newest > span ? newest - span : 0
+    }
+
     /// The newest stamp issued or observed.
     package var newest: UInt64 { last.load(ordering: .relaxed) }
 }

@@ -274,6 +274,7 @@ final class Cluster: TopologySink, Sendable {
             view: confined.view, selfID: selfID, replicas: network.replicas, virtualNodes: network.virtualNodes,
             isLeaving: confined.isLeaving,
             mayServeAlone: network.topology == .static && network.minReplicas == 0)
+        confined.handoff.willBegin()
         routing.publish(table)
         dropCopies(epoch: table.epoch.number)
         if table.isServing && !confined.wasServing {
