@@ -1,6 +1,8 @@
 import CacheNode
 import Foundation
+import Glibc
 import Journal
+import Synchronization
 import Testing
 
 @Suite("Journal service on real files")
@@ -169,5 +171,29 @@ struct JournalServiceTests {
         }
         let error = #expect(throws: JournalError.self) { _ = try JournalDirectory("/proc/nothing") }
         #expect(error?.description.contains("/proc/nothing") == true)
+    }
+
+    @Test("Verifying a running node's journal starts over when a file has been replaced since it was listed")
+    func replacedWhileVerified() throws {
+        let disk = SimulatedDisk()
+        let harness = try JournalHarness(disk, settings: JournalSettings(compress: false))
+        let sequence = try #require(harness.put(JournalHarness.key(1), [49]))
+        #expect(harness.waitForAcknowledgement(of: sequence))
+        let inspection = try JournalInspection("/data", files: disk, codec: HarnessCodec.codec)
+        // Gone for a moment, then for good.
+        for (missing, isFound) in [(3, true), (Int.max, false)] {
+            let left = Atomic<Int>(missing)
+            disk.inject { operation, path, _ in
+                guard operation == .open, path.hasSuffix(".seg") else { return nil }
+                return left.wrappingSubtract(1, ordering: .relaxed).oldValue > 0 ? .error(ENOENT) : nil
+            }
+            if isFound {
+                #expect(try inspection.verify().records == 1)
+            } else {
+                #expect(throws: JournalError.self) { try inspection.verify() }
+            }
+        }
+        disk.inject(nil)
+        harness.service.close()
     }
 }

@@ -1,5 +1,6 @@
 // Checking and printing a journal without a node: what `journal verify` and `journal dump` are made of. Reads only.
 
+import Glibc
 import Journal
 
 /// One line of a dump.
@@ -50,9 +51,20 @@ package struct JournalInspection {
 
     /// Checks everything that a start would load. Clean: `report.isClean`.
     package func verify() throws(JournalError) -> RecoveryReport {
-        var sink = CountingSink()
-        return try replay(into: &sink)
+        var attempts = 1
+        while true {
+            var sink = CountingSink()
+            do throws(JournalError) {
+                return try replay(into: &sink)
+            } catch {
+                // A running node has replaced a file since it was listed.
+                guard case .file(_, _, ENOENT, _) = error, attempts < Self.maxAttempts else { throw error }
+                attempts += 1
+            }
+        }
     }
+
+    private static let maxAttempts = 10
 
     /// Gives every record that a start would load, oldest first.
     package func dump(
