@@ -15,6 +15,7 @@ final class ThreadState {
     var inflater: Inflater
     /// Output of the deflater, kept between requests.
     var deflated: [UInt8] = []
+    var replicationTime = ReplicationTime()
     /// Blocks copied out of the store, to be inflated after its lock is released.
     var blocks = ByteBuffer()
     /// The event loop that the thread is.

@@ -44,6 +44,9 @@ final class Handoff {
     private var round: HandoffRound?
     /// Of the last view in which this node settled, whatever was missed since.
     private var settledTable: RoutingTable?
+    /// Of the views since then, without the newest.
+    private var unsettledTables: [RoutingTable] = []
+    private static let maxUnsettledTables = 16
     private var isRepeatScheduled = false
 
     init(_ node: NodeCore, _ thread: ThreadState, onSettled: @escaping (Epoch, Bool) -> Void) {
@@ -55,7 +58,15 @@ final class Handoff {
     /// A table is about to be published: what this node will own by it, and has of an owner that may not have sent it to
     /// all holders, is in doubt until a round has settled.
     func willBegin() {
-        node.doubts.viewComes(after: settledTable, recentFrom: recentFrom)
+        if let round, !round.hasSettled, unsettledTables.last !== round.table { unsettledTables.append(round.table) }
+        if unsettledTables.count > Self.maxUnsettledTables {
+            // So much has changed that nothing is known.
+            settledTable = nil
+            baseline = nil
+            unsettledTables = []
+        }
+        let earlier = settledTable.map { [$0] + unsettledTables } ?? []
+        node.doubts.viewComes(after: earlier, recentFrom: recentFrom)
     }
 
     /// Changes older than that were sent to all holders, or missed and sent again, before their owner was found dead.
@@ -72,7 +83,8 @@ final class Handoff {
     func begin(_ table: RoutingTable, isLeaving: Bool) {
         cancel()
         let round = HandoffRound(
-            table: table, baseline: baseline, isLeaving: isLeaving, shards: node.storage.shards.count,
+            table: table, baseline: baseline, unsettled: unsettledTables, isLeaving: isLeaving,
+            shards: node.storage.shards.count,
             startVersion: node.storage.clock.newest, recentFrom: recentFrom,
             isUpToDate: table.isUpToDate(table.selfID))
         self.round = round
@@ -92,6 +104,7 @@ final class Handoff {
         cancel()
         baseline = nil
         settledTable = nil
+        unsettledTables = []
     }
 
     /// What was trusted to be with all holders is not: everything is offered again, soon.
@@ -182,6 +195,7 @@ final class Handoff {
         round.hasSettled = true
         baseline = round.table
         settledTable = round.table
+        unsettledTables = []
         node.doubts.roundSettled(round.number)
         node.handoffNumbers.finished()
         node.log.emit(

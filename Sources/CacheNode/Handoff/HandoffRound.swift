@@ -45,6 +45,8 @@ final class HandoffRound {
     var cursor = ScanCursor()
     private let shards: Int
     private let baseline: RoutingTable?
+    /// Of the views since the baseline's, in none of which this node has settled.
+    private let unsettled: [RoutingTable]
     private var offers: [PeerTarget: [Offer]] = [:]
     /// Offers that judges have found current, for members that cannot tell.
     private var vouched: [PeerTarget: [Offer]] = [:]
@@ -53,14 +55,15 @@ final class HandoffRound {
     private(set) var sentBytes = 0
 
     init(
-        table: RoutingTable, baseline: RoutingTable?, isLeaving: Bool, shards: Int, startVersion: UInt64,
-        recentFrom: UInt64, isUpToDate: Bool
+        table: RoutingTable, baseline: RoutingTable?, unsettled: [RoutingTable], isLeaving: Bool, shards: Int,
+        startVersion: UInt64, recentFrom: UInt64, isUpToDate: Bool
     ) {
         self.recentFrom = recentFrom
         self.isUpToDate = isUpToDate
         self.startVersion = startVersion
         self.table = table
         self.baseline = baseline
+        self.unsettled = unsettled
         self.isLeaving = isLeaving
         self.shards = shards
     }
@@ -80,7 +83,10 @@ final class HandoffRound {
         let wanted = table.copies(at: position)
         guard let baseline, !wanted.isEmpty, baseline.isHolder(at: position) else { return wanted }
         // Its owner sent every change to all of them, but for the last ones of an owner that did not get that far.
-        guard version < recentFrom || table.hasMember(owning: position, in: baseline) else { return wanted }
+        let owners = [baseline] + unsettled
+        guard version < recentFrom || owners.allSatisfy({ table.hasMember(owning: position, in: $0) }) else {
+            return wanted
+        }
         let known = baseline.copies(at: position)
         return wanted.filter { !known.contains($0) }
     }

@@ -63,7 +63,7 @@ final class ChangesInDoubt: Sendable {
         private(set) var first = 0
         private(set) var next = 0
         /// Answers, each with the first ticket that it does not wait for, in that order.
-        private var waiting: [(end: Int, completion: Completion)] = []
+        private var waiting: [(end: Int, completion: Completion?)] = []
         private var toldHead = 0
         /// The newest version that was missed; zero: none.
         var missedVersion: UInt64 = 0
@@ -100,13 +100,14 @@ final class ChangesInDoubt: Sendable {
             var fall: [Completion] = []
             if isMissed {
                 while let last = waiting.last, waiting.count > toldHead, last.end > number {
-                    fall.append(last.completion)
+                    if let completion = last.completion { fall.append(completion) }
                     waiting.removeLast()
                 }
             }
             var stand: [Completion] = []
             while toldHead < waiting.count, waiting[toldHead].end <= first {
-                stand.append(waiting[toldHead].completion)
+                if let completion = waiting[toldHead].completion { stand.append(completion) }
+                waiting[toldHead].completion = nil
                 toldHead += 1
             }
             if toldHead > 32, 2 * toldHead > waiting.count {
@@ -121,12 +122,16 @@ final class ChangesInDoubt: Sendable {
         var doubts: [UInt64: Doubt] = [:]
         /// Versions that enough holders have, of keys that were or may be inherited.
         var confirmed: [UInt64: UInt64] = [:]
+        /// Keys that were left in doubt, and until when, in order; those before `head` have been seen to.
+        var expiring: [(until: Int64, position: UInt64)] = []
+        var head = 0
     }
 
     /// What this node owns since a view whose hand-off is not over.
     private struct Inheritance: Sendable {
-        /// By the last table whose hand-off was over it owned something else; nil: nothing.
-        let earlier: RoutingTable?
+        /// The last table whose hand-off was over and all since: what it owned by each of them it did not inherit. Empty: there
+        /// is none.
+        let earlier: [RoutingTable]
         /// What is older is with all holders.
         let from: UInt64
     }
@@ -135,6 +140,9 @@ final class ChangesInDoubt: Sendable {
         /// Guards a share of the keys.
         let keys = Mutex(Keys())
     }
+
+    /// In each part.
+    private static let maxConfirmed = 4096
 
     /// Whether anything is kept at all.
     let isOn: Bool
@@ -182,10 +190,7 @@ final class ChangesInDoubt: Sendable {
             switch fate {
             case .nothing: break
             case .held: settle(version, at: ticket.position, &keys)
-            case .missed where version > 0:
-                keys.doubts[ticket.position]?.missedVersion.raise(to: version)
-                keys.doubts[ticket.position]?.missedRound = round.load(ordering: .acquiring)
-                keys.doubts[ticket.position]?.missedUntil = now + missedMilliseconds
+            case .missed where version > 0: miss(version, at: ticket.position, &keys, now)
             case .missed: break
             }
             dropIfOver(ticket.position, &keys)
@@ -205,8 +210,30 @@ final class ChangesInDoubt: Sendable {
         }
     }
 
+    private func miss(_ version: UInt64, at position: UInt64, _ keys: inout Keys, _ now: Int64) {
+        keys.doubts[position]?.missedRound = round.load(ordering: .acquiring)
+        // A repair that fails does not prolong the doubt.
+        guard let missed = keys.doubts[position]?.missedVersion, version > missed else { return }
+        keys.doubts[position]?.missedVersion = version
+        keys.doubts[position]?.missedUntil = now + missedMilliseconds
+        keys.expiring.append((now + missedMilliseconds, position))
+    }
+
+    /// Ends the doubt that a missed change left, if its time is over.
+    private func endMissed(_ position: UInt64, _ keys: inout Keys, _ now: Int64) {
+        guard let missed = keys.doubts[position]?.missedVersion, missed > 0,
+            let until = keys.doubts[position]?.missedUntil, now >= until
+        else { return }
+        settle(missed, at: position, &keys)
+        dropIfOver(position, &keys)
+    }
+
     private func settle(_ version: UInt64, at position: UInt64, _ keys: inout Keys) {
-        if hasInheritance { keys.confirmed[position, default: 0].raise(to: version) }
+        if hasInheritance {
+            // Whoever is forgotten here is sent to its holders once more.
+            if keys.confirmed.count >= Self.maxConfirmed { keys.confirmed = [:] }
+            keys.confirmed[position, default: 0].raise(to: version)
+        }
         if let missed = keys.doubts[position]?.missedVersion, version >= missed {
             keys.doubts[position]?.missedVersion = 0
         }
@@ -232,7 +259,7 @@ final class ChangesInDoubt: Sendable {
     /// Whether a version of a key may be with this node alone because another one owned the key before.
     func isInherited(_ version: UInt64, at position: UInt64) -> Bool {
         guard hasInheritance, let inherited = inheritance.withLock({ $0 }), version >= inherited.from,
-            !(inherited.earlier?.isOwner(at: position) ?? false)
+            inherited.earlier.isEmpty || !inherited.earlier.allSatisfy({ $0.isOwner(at: position) })
         else { return false }
         return part(position).keys.withLock { $0.confirmed[position] ?? 0 < version }
     }
@@ -240,10 +267,7 @@ final class ChangesInDoubt: Sendable {
     /// How an answer about a key stands that was made before; `completion` is called once, unless it is certain.
     func ask(at position: UInt64, now: Int64, _ completion: @escaping Completion) -> Certainty {
         part(position).keys.withLock { keys in
-            if let until = keys.doubts[position]?.missedUntil, now >= until {
-                keys.doubts[position]?.missedVersion = 0
-                dropIfOver(position, &keys)
-            }
+            endMissed(position, &keys, now)
             guard let missed = keys.doubts[position]?.missedVersion else { return .certain }
             guard missed > 0, keys.doubts[position]?.repair == nil else {
                 keys.doubts[position]?.wait(completion)
@@ -273,17 +297,32 @@ final class ChangesInDoubt: Sendable {
 
     // MARK: Hand-off
 
-    /// A view comes by which this node may own other keys than by `earlier`, in which it has settled. What is older than the
-    /// version `from` is with all holders.
-    func viewComes(after earlier: RoutingTable?, recentFrom from: UInt64) {
+    /// A view comes by which this node may own other keys than by the tables `earlier`: the one in which it has settled, and
+    /// all since. What is older than the version `from` is with all holders.
+    func viewComes(after earlier: [RoutingTable], recentFrom from: UInt64) {
         guard isOn else { return }
-        inheritance.withLock { inherited in
-            // What came with a view before, whose hand-off was not over, stays in doubt.
-            inherited =
-                inherited.map { Inheritance(earlier: $0.earlier, from: min($0.from, from)) }
-                ?? Inheritance(earlier: earlier, from: from)
-        }
+        inheritance.withLock { $0 = Inheritance(earlier: earlier, from: min($0?.from ?? from, from)) }
         hasInherited.store(true, ordering: .releasing)
+    }
+
+    /// Forgets what is no doubt any more; to be called now and then. O(what was left in doubt since).
+    func sweep(now: Int64) {
+        for part in parts {
+            part.keys.withLock { keys in
+                while keys.head < keys.expiring.count, keys.expiring[keys.head].until <= now {
+                    let position = keys.expiring[keys.head].position
+                    keys.head += 1
+                    endMissed(position, &keys, now)
+                }
+                if 2 * keys.head >= keys.expiring.count {
+                    keys.expiring.removeFirst(keys.head)
+                    keys.head = 0
+                    // Dictionaries and arrays keep the room that they once needed.
+                    if keys.expiring.isEmpty { keys.expiring = [] }
+                    if keys.doubts.isEmpty { keys.doubts = [:] }
+                }
+            }
+        }
     }
 
     /// A round that offers everything to everybody begins; returns its number.

@@ -6,8 +6,8 @@
 //         ─▶ a change was missed, or inherited  sends the entry to its holders again, for all that wait; told like the others
 //         ─▶ time is over                       1104; to another node: again in a moment
 //
-// Another node's answers come in exchanges of many calls, which are sent back together: they wait for a moment only, and the
-// asking node comes back.
+// Another node's answers come in exchanges of many calls, which are sent back together: they wait for a moment only, some
+// times as long as a change takes, and the asking node comes back.
 
 import CacheStore
 import HashRing
@@ -15,8 +15,14 @@ import JSONRPC
 import NIOCore
 
 final class GuardedAnswer {
-    /// How long another node's read waits here; a change takes about a millisecond.
+    /// How long another node's read waits here at the least; a change takes about a millisecond.
     private static let peerMilliseconds: Int64 = 20
+
+    /// What a change holds of an answer that waits for it: nothing, once the answer has been given.
+    private final class Reference {
+        var answer: GuardedAnswer?
+        init(_ answer: GuardedAnswer) { self.answer = answer }
+    }
 
     private let pending: PendingMessage
     /// Has a claim for this answer.
@@ -27,6 +33,7 @@ final class GuardedAnswer {
     private let failure: MethodFailure
     private var isOver = false
     private var timer: Scheduled<Void>?
+    private var reference: Reference?
 
     /// `mayRepeat`: another node may ask again without harm.
     init(_ key: [UInt8], slot: Int, of pending: PendingMessage, mayRepeat: Bool) {
@@ -35,9 +42,10 @@ final class GuardedAnswer {
         self.pending = pending
         position = key.withUnsafeBytes { RingHash.hash($0) }
         let isShort = pending.isForPeer && mayRepeat
-        deadline =
-            isShort
-            ? NodeClock.monotonicMilliseconds() + Self.peerMilliseconds : Replication.deadline(for: pending)
+        let longest = Replication.deadline(for: pending)
+        // As long as changes take, or those that are under way whenever it comes back would keep it for ever.
+        let usual = max(Self.peerMilliseconds, 3 * pending.thread.replicationTime.milliseconds)
+        deadline = isShort ? min(longest, NodeClock.monotonicMilliseconds() + usual) : longest
         failure =
             isShort
             ? MethodFailure(.notReady, .reason("a change of the key is on its way to its replicas"))
@@ -56,8 +64,10 @@ final class GuardedAnswer {
     private func ask() {
         let node = pending.node
         let loop = pending.thread.loop
-        let bound = NIOLoopBound(self, eventLoop: loop)
-        let told: ChangesInDoubt.Completion = { stands in loop.execute { bound.value.told(stands) } }
+        let reference = Reference(self)
+        self.reference = reference
+        let bound = NIOLoopBound(reference, eventLoop: loop)
+        let told: ChangesInDoubt.Completion = { stands in loop.execute { bound.value.answer?.told(stands) } }
         let now = NodeClock.monotonicMilliseconds()
         var certainty = node.doubts.ask(at: position, now: now, told)
         if case .certain = certainty, isInherited(now) {
@@ -82,6 +92,8 @@ final class GuardedAnswer {
         isOver = true
         timer?.cancel()
         timer = nil
+        reference?.answer = nil
+        reference = nil
         pending.settle(slot, stands ? .asWritten : .failed(failure))
     }
 

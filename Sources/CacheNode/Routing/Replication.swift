@@ -64,6 +64,7 @@ final class Replication {
     private let deadline: Int64
     /// The table of the last attempt.
     private var lastTable: RoutingTable
+    private let started = NodeClock.monotonicMilliseconds()
 
     /// Each record has a claim on its slot.
     init(_ records: [ReplicationRecord], of pending: PendingMessage) {
@@ -124,6 +125,7 @@ final class Replication {
         var unsettled = records.filter { !$0.isSettled }
         if case .success(let reply) = result, reply.isResult {
             let table = pending.thread.routing
+            pending.thread.replicationTime.note(NodeClock.monotonicMilliseconds() - started)
             for record in unsettled {
                 record.acknowledged.append(target)
                 endDoubt(of: record, table)
@@ -150,15 +152,16 @@ final class Replication {
         }
     }
 
-    private var neededReplicas: Int {
-        pending.thread.routing.neededReplicas(least: pending.node.configuration.network.minReplicas)
+    /// Whether as many members have it as a change needs to be acknowledged.
+    private func isEnough(_ record: ReplicationRecord, _ table: RoutingTable) -> Bool {
+        guard table.view != nil else { return false }
+        let living = record.acknowledged.count { table.others.contains($0) }
+        return living >= table.neededReplicas(least: pending.node.configuration.network.minReplicas)
     }
 
     /// All holders of the table have it: which must be enough of them.
     private func finish(_ record: ReplicationRecord, _ table: RoutingTable) {
-        guard table.view != nil, record.acknowledged.count >= neededReplicas else {
-            return retry([record])
-        }
+        guard isEnough(record, table) else { return retry([record]) }
         settle(record, .asWritten)
     }
 
@@ -166,7 +169,7 @@ final class Replication {
     private func giveUp(_ record: ReplicationRecord) {
         let node = pending.node
         node.cluster.missedReplica()
-        if pending.thread.routing.view != nil, record.acknowledged.count >= neededReplicas {
+        if isEnough(record, pending.thread.routing) {
             settle(record, .asWritten)
         } else {
             settle(record, .failed(MethodFailure(.notEnoughReplicas, .reason("a replica did not answer in time"))))
@@ -186,7 +189,7 @@ final class Replication {
 extension Replication {
     /// Answers that show a change need not wait until all holders have it.
     private func endDoubt(of record: ReplicationRecord, _ table: RoutingTable) {
-        guard record.ticket != nil, table.view != nil, record.acknowledged.count >= neededReplicas else { return }
+        guard record.ticket != nil, isEnough(record, table) else { return }
         giveBackTicket(of: record, .held)
     }
 
@@ -212,6 +215,15 @@ extension PeerReply {
     var isResult: Bool {
         value.kind == .object && text.text.withUnsafeReadableBytes { JSONMembers(value, in: $0)["result"] != nil }
     }
+}
+
+/// How long it takes until another holder has a change: a moving average over the last dozen.
+struct ReplicationTime {
+    private var eighths: Int64 = 0
+
+    var milliseconds: Int64 { eighths / 8 }
+
+    mutating func note(_ milliseconds: Int64) { eighths += milliseconds - eighths / 8 }
 }
 
 /// Records of changes as JSON.

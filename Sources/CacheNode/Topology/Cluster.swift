@@ -96,6 +96,14 @@ final class Cluster: TopologySink, Sendable {
                 }
             }
         }
+        if core.doubts.isOn {
+            let interval = TimeAmount.milliseconds(Int64(network.heartbeatMilliseconds))
+            loop.execute {
+                self.loop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
+                    core.doubts.sweep(now: NodeClock.monotonicMilliseconds())
+                }
+            }
+        }
         if network.isClustered || ClusterMark.isSet(in: core.configuration) { core.storage.becomeClustered() }
         source.start(self)
     }

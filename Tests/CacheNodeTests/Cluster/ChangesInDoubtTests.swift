@@ -78,7 +78,11 @@ struct ChangesInDoubtTests {
                 }
                 if fate == .held { key.covered(upTo: ended) }
                 if fate == .missed, ended > 0 {
-                    key.missed = (max(ended, key.missed?.version ?? 0), rounds, now + 50)
+                    let isNewer = ended > key.missed?.version ?? 0
+                    key.missed = (
+                        isNewer ? ended : key.missed?.version ?? 0, rounds,
+                        isNewer ? now + 50 : key.missed?.until ?? 0
+                    )
                 }
                 model[ticket.position] = key
             case 7..<10:
@@ -119,7 +123,7 @@ struct ChangesInDoubtTests {
             #expect(answers.count == due.count && answers.allSatisfy { due[$0.0] == $0.1 }, "seed \(seed)")
         }
         for (_, ticket) in tickets { doubts.ended(ticket, .nothing, version: 0, now: now) }
-        doubts.roundSettled(doubts.roundBegan())
+        if seed % 2 == 0 { doubts.roundSettled(doubts.roundBegan()) } else { doubts.sweep(now: now + 50) }
         #expect(doubts.isEmpty, "seed \(seed)")
         let waiting = model.values.reduce(0) { $0 + $1.waiting.count }
         #expect(told.answers.withLock { $0.count } == due.count + waiting, "seed \(seed)")
@@ -166,12 +170,13 @@ struct ChangesInDoubtTests {
         let moved = try #require(positions.first { !before.isOwner(at: $0) })
         let doubts = ChangesInDoubt(isOn: true, noticedMilliseconds: 50)
         #expect(doubts.isEmpty && !doubts.isInherited(200, at: moved))
-        doubts.viewComes(after: before, recentFrom: 100)
+        doubts.viewComes(after: [before], recentFrom: 100)
         #expect(!doubts.isEmpty && doubts.isInherited(100, at: moved) && doubts.isInherited(.max, at: moved))
         #expect(!doubts.isInherited(99, at: moved) && !doubts.isInherited(100, at: mine))
-        // Another view before the hand-off is over changes nothing about what came with the first.
-        doubts.viewComes(after: nil, recentFrom: 150)
-        #expect(doubts.isInherited(100, at: moved) && !doubts.isInherited(200, at: mine))
+        // Another view before the hand-off is over, by which it owned less.
+        let between = table(["d", "c", "b", "a"])
+        doubts.viewComes(after: [before, between], recentFrom: 150)
+        #expect(doubts.isInherited(100, at: moved) && doubts.isInherited(100, at: mine) == !between.isOwner(at: mine))
         doubts.spread(at: moved, version: 120)
         #expect(!doubts.isInherited(120, at: moved) && doubts.isInherited(121, at: moved))
         doubts.ended(doubts.began(at: moved), .held, version: 130, now: 0)
@@ -181,9 +186,45 @@ struct ChangesInDoubtTests {
         doubts.roundSettled(doubts.roundBegan())
         #expect(doubts.isEmpty && !doubts.isInherited(131, at: moved))
         // A node that has settled in no view owned nothing.
-        doubts.viewComes(after: nil, recentFrom: 150)
+        doubts.viewComes(after: [], recentFrom: 150)
         #expect(doubts.isInherited(150, at: mine))
         #expect(ChangesInDoubt(isOn: false, noticedMilliseconds: 50).isEmpty)
+    }
+
+    @Test("A repair that keeps failing does not keep the key from being read, an inherited one neither")
+    func failingRepair() {
+        let doubts = ChangesInDoubt(isOn: true, noticedMilliseconds: 50)
+        doubts.viewComes(after: [], recentFrom: 1)
+        var now: Int64 = 0
+        var repairs = 0
+        while doubts.isInherited(7, at: 3), now < 1000 {
+            switch doubts.ask(at: 3, now: now, { _ in }) {
+            case .repair(let ticket, let version):
+                #expect(version == 7)
+                doubts.ended(ticket, .missed, version: 7, now: now)
+                repairs += 1
+            case .waiting: Issue.record("nothing is under way")
+            case .certain:
+                guard doubts.isInherited(7, at: 3) else { break }
+                guard case .repair(let ticket, 0) = doubts.askAboutInherited(at: 3, { _ in }) else { return }
+                doubts.ended(ticket, .missed, version: 7, now: now)
+                repairs += 1
+            }
+            now += 10
+        }
+        #expect(now == 60 && repairs == 5, "\(now) ms, \(repairs) repairs")
+    }
+
+    @Test("What was missed of keys that nobody asks for is forgotten when its time is over")
+    func forgotten() {
+        let doubts = ChangesInDoubt(isOn: true, noticedMilliseconds: 50)
+        for position in UInt64(0)..<10_000 {
+            doubts.ended(doubts.began(at: position << 32), .missed, version: 1, now: Int64(position / 100))
+        }
+        doubts.sweep(now: 99)
+        #expect(!doubts.isEmpty && doubts.isCertain(at: 4_900 << 32) && !doubts.isCertain(at: 5_000 << 32))
+        doubts.sweep(now: 149)
+        #expect(doubts.isEmpty)
     }
 
     @Test("An owner of before counts as gone when it is no member, or another run of it is")
