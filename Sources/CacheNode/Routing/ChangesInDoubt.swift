@@ -2,7 +2,7 @@
 // cut off now, the others would go on without that change: an answer that shows it could be taken back by theirs.
 //
 //     a change begins (before the store has it)     a ticket is taken          answers about the key wait for it
-//     enough holders have it                        the ticket is given back   they stand
+//     its holders have it                           the ticket is given back   they stand
 //     its time is over                              the key is left in doubt   they ask again
 //     an answer about a key left in doubt           takes a ticket itself and has the entry sent to its holders again;
 //                                                   others wait for that

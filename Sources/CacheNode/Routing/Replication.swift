@@ -128,7 +128,6 @@ final class Replication {
             pending.thread.replicationTime.note(NodeClock.monotonicMilliseconds() - started)
             for record in unsettled {
                 record.acknowledged.append(target)
-                endDoubt(of: record, table)
                 let waiting = table.copies(at: record.position).filter { !record.acknowledged.contains($0) }
                 if waiting.isEmpty { finish(record, table) }
             }
@@ -187,12 +186,7 @@ final class Replication {
 }
 
 extension Replication {
-    /// Answers that show a change need not wait until all holders have it.
-    private func endDoubt(of record: ReplicationRecord, _ table: RoutingTable) {
-        guard record.ticket != nil, isEnough(record, table) else { return }
-        giveBackTicket(of: record, .held)
-    }
-
+    /// Not before all holders have it, or its time is over: each of them may be the next owner, and answers at once.
     private func giveBackTicket(of record: ReplicationRecord, _ fate: ChangesInDoubt.Fate) {
         let doubts = pending.node.doubts
         if let ticket = record.ticket {
