@@ -67,7 +67,7 @@ final class NodeCore: Sendable {
         doubts = ChangesInDoubt(
             isOn: network.minReplicas > 0 && network.replicas > 0 && network.replicaAcknowledgement == .all,
             // Ten times as long as it takes to notice: a network that flaps renews a node's right to act in between.
-            noticedMilliseconds: 10 * Int64(network.failureMilliseconds + 2 * network.heartbeatMilliseconds))
+            missedMilliseconds: 10 * Int64(network.failureMilliseconds + 2 * network.heartbeatMilliseconds))
         settings = configuration.renderedSettings
         nodeID = configuration.local.nodeID
         limits = RequestLimits(configuration.limits, memoryLimitBytes: configuration.local.memoryLimitBytes)

@@ -172,11 +172,8 @@ extension Replay {
         guard isLaidOut, !marks.hasMark(after: offset) else { return false }
         var end: Int?
         var from = offset + 1
-        while let candidate = try window.find(magic: JournalFormat.recordMagic, from: from) {
+        while let (candidate, header) = try intactHeader(window, from: from, seed: seed) {
             from = candidate + 1
-            let reach = JournalFormat.recordHeaderBytes + limits.maxKeyBytes
-            let bytes = try window.view(at: candidate, atLeast: min(reach, window.size - candidate))
-            guard case .intact(let header) = RecordDecoder.header(bytes, limits: limits, seed: seed) else { continue }
             end = end ?? candidate
             if marks.hasNone(after: offset) { break }
             if header.beginsCommit || header.kind == .seal {
@@ -210,17 +207,30 @@ extension Replay {
         return JournalFormat.recordHeaderBytes + Int(bytes.number(at: 12, as: UInt32.self))
     }
 
+    /// The first intact header from `from` on, and where it stands. O(bytes passed).
+    private func intactHeader(
+        _ window: JournalWindow, from: Int, seed: EpochSeed
+    ) throws(JournalError) -> (offset: Int, header: RecordHeader)? {
+        var from = from
+        while let candidate = try window.find(magic: JournalFormat.recordMagic, from: from) {
+            from = candidate + 1
+            let reach = JournalFormat.recordHeaderBytes + limits.maxKeyBytes
+            let bytes = try window.view(at: candidate, atLeast: min(reach, window.size - candidate))
+            if case .intact(let header) = RecordDecoder.header(bytes, limits: limits, seed: seed) {
+                return (candidate, header)
+            }
+        }
+        return nil
+    }
+
     /// The next offset after `offset` where an intact header stands whose sequence can follow what was read. O(bytes
     /// passed).
     private func nextRecord(
         _ window: JournalWindow, after offset: Int, seed: EpochSeed
     ) throws(JournalError) -> Int? {
         var from = offset + 1
-        while let candidate = try window.find(magic: JournalFormat.recordMagic, from: from) {
+        while let (candidate, header) = try intactHeader(window, from: from, seed: seed) {
             from = candidate + 1
-            let reach = JournalFormat.recordHeaderBytes + limits.maxKeyBytes
-            let bytes = try window.view(at: candidate, atLeast: min(reach, window.size - candidate))
-            guard case .intact(let header) = RecordDecoder.header(bytes, limits: limits, seed: seed) else { continue }
             guard candidate + header.recordBytes <= window.size else { continue }
             guard let expected else { return candidate }
             let possible = UInt64((candidate - offset) / JournalFormat.recordOverhead) + 1

@@ -14,6 +14,14 @@ struct JournalPowerLossTests {
         return settings
     }
 
+    /// What a start on this disk finds, and mends.
+    private func start(on disk: SimulatedDisk) throws -> (survivors: HarnessModel, report: RecoveryReport) {
+        var survivors = HarnessModel()
+        let recovered = try JournalDirectory("/data", files: disk).recover(
+            limits: JournalLimits(), codec: HarnessCodec.codec, into: &survivors)
+        return (survivors, recovered.report)
+    }
+
     @Test(
         "After power losses at random moments a clean prefix is left, with everything that was durable",
         arguments: modes, 1...40)
@@ -36,11 +44,7 @@ struct JournalPowerLossTests {
             harness.service.close()
             let promised = mode == .always ? harness.service.watermark : harness.service.status.durableSequence
             disk = disk.afterPowerLoss(seed: seed &* 31 &+ UInt64(round))
-            var survivors = HarnessModel()
-            let inspected = try JournalDirectory("/data", files: disk.copy())
-            let report = try inspected.recover(
-                limits: JournalLimits(), codec: HarnessCodec.codec, into: &survivors
-            ).report
+            let (survivors, report) = try start(on: disk.copy())
             #expect(report.lastSequence >= promised, "\(mode), seed \(seed), round \(round)")
             #expect(report.damageCount == 0 && survivors.losses == 0, "\(mode), seed \(seed): \(report.damaged)")
             let prefix = harness.history(at: report.lastSequence) ?? expected
@@ -62,10 +66,7 @@ struct JournalPowerLossTests {
             _ = harness.waitForAcknowledgement(of: sequence - 4)
             let acknowledged = harness.service.watermark
             let image = disk.copy()
-            var survivors = HarnessModel()
-            let report = try JournalDirectory("/data", files: image).recover(
-                limits: JournalLimits(), codec: HarnessCodec.codec, into: &survivors
-            ).report
+            let (survivors, report) = try start(on: image)
             #expect(report.lastSequence >= acknowledged, "\(mode), seed \(seed), step \(step)")
             #expect(report.damageCount == 0, "\(mode), seed \(seed), step \(step): \(report.damaged)")
             #expect(
@@ -90,10 +91,7 @@ struct JournalPowerLossTests {
             var lossy = content
             for index in sector * 512..<(sector + 1) * 512 { lossy[index] = 0 }
             image.overwrite(path, lossy)
-            var survivors = HarnessModel()
-            let report = try JournalDirectory("/data", files: image).recover(
-                limits: JournalLimits(), codec: HarnessCodec.codec, into: &survivors
-            ).report
+            let (survivors, report) = try start(on: image)
             #expect(report.damageCount > 0, "sector \(sector)")
             for (key, entry) in survivors.entries { #expect(harness.entries[key] == entry) }
         }
@@ -106,10 +104,7 @@ struct JournalPowerLossTests {
         for index in sector..<sector + 512 { lossy[index] = 0 }
         let image = disk.copy()
         image.overwrite(path, lossy)
-        var survivors = HarnessModel()
-        let report = try JournalDirectory("/data", files: image).recover(
-            limits: JournalLimits(), codec: HarnessCodec.codec, into: &survivors
-        ).report
+        let (_, report) = try start(on: image)
         #expect(report.damageCount > 0, "the last commit was taken for one under way")
         #expect(closed.last == JournalFormat.endMark, "what was laid out is still there")
     }
@@ -138,15 +133,12 @@ struct JournalPowerLossTests {
         content[70] ^= 1
         disk.overwrite(path, content)
         let again = try JournalHarness(disk, settings: settings, beginsUpkeep: false)
-        var expected = again.entries
         for index in 0..<8 {
             let sequence = try #require(again.put(JournalHarness.key(index), [67]))
             #expect(again.waitForAcknowledgement(of: sequence))
         }
-        expected = again.entries
-        var survivors = HarnessModel()
-        _ = try JournalDirectory("/data", files: disk.copy()).recover(
-            limits: JournalLimits(), codec: HarnessCodec.codec, into: &survivors)
+        let expected = again.entries
+        let (survivors, _) = try start(on: disk.copy())
         for (key, entry) in survivors.entries { #expect(expected[key] == entry, "an old value is served") }
         for index in 0..<8 { #expect(survivors.entries[JournalHarness.key(index)]?.value == [67]) }
         again.service.close()
@@ -172,10 +164,7 @@ struct JournalPowerLossTests {
             #expect(disk.content(path)?.last == JournalFormat.endMark, "\(path) was not cut")
         }
         let killed = disk.copy()
-        var survivors = HarnessModel()
-        let report = try JournalDirectory("/data", files: killed).recover(
-            limits: JournalLimits(), codec: HarnessCodec.codec, into: &survivors
-        ).report
+        let (survivors, report) = try start(on: killed)
         #expect(report.isClean && survivors.entries == harness.entries)
         let last = try #require(segments.last)
         #expect(disk.content(last)?.last == 0 && killed.content(last)?.last == JournalFormat.endMark, "not cut")
@@ -191,10 +180,7 @@ struct JournalPowerLossTests {
         #expect(harness.waitForAcknowledgement(of: sequence))
         let path = try #require(disk.paths.first { $0.hasSuffix(".seg") })
         disk.overwrite(path, Array(try #require(disk.content(path)).prefix(128)))
-        var survivors = HarnessModel()
-        let report = try JournalDirectory("/data", files: disk.afterPowerLoss(seed: 1)).recover(
-            limits: JournalLimits(), codec: HarnessCodec.codec, into: &survivors
-        ).report
+        let (_, report) = try start(on: disk.afterPowerLoss(seed: 1))
         #expect(report.lastSequence < sequence)
         harness.service.close()
     }

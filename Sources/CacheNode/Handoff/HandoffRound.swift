@@ -83,10 +83,11 @@ final class HandoffRound {
         let wanted = table.copies(at: position)
         guard let baseline, !wanted.isEmpty, baseline.isHolder(at: position) else { return wanted }
         // Its owner sent every change to all of them, but for the last ones of an owner that did not get that far.
-        let owners = [baseline] + unsettled
-        guard version < recentFrom || owners.allSatisfy({ table.hasMember(owning: position, in: $0) }) else {
-            return wanted
-        }
+        guard
+            version < recentFrom
+                || table.hasMember(owning: position, in: baseline)
+                    && unsettled.allSatisfy({ table.hasMember(owning: position, in: $0) })
+        else { return wanted }
         let known = baseline.copies(at: position)
         return wanted.filter { !known.contains($0) }
     }

@@ -51,8 +51,8 @@ extension JournalDirectory {
         return RecoveredJournal(report: report, plan: plan, epoch: epoch, kept: kept)
     }
 
-    /// Cuts the torn tail and zeros that were laid out off the newest segment, and makes what was read durable: it will be served from now on, so a
-    /// power loss must not take it back. Returns where the tail was kept.
+    /// Cuts the torn tail, or zeros that were laid out, off the newest segment and makes what was read durable: it will be
+    /// served from now on, so a power loss must not take it back. Returns where the tail was kept.
     private func mend(
         _ file: JournalFile, _ report: FileReport, epoch: UInt64?
     ) throws(JournalError) -> String? {

@@ -8,7 +8,8 @@
 //                                                   others wait for that
 //     a later change, a whole round of hand-off     no doubt any more
 //     a cut-off node would have noticed by now      no doubt any more: whoever may still act is not cut off, and a holder
-//                                                   that lives and takes no writes does not keep the key from being read
+//                                                   that lives and takes no writes does not keep the key from being read;
+//                                                   nor is more kept than so many keys
 //
 // So a read that shows a change finds it with enough holders first, as readers write back in Attiya, Bar-Noy and Dolev,
 // "Sharing Memory Robustly in Message-Passing Systems" (1995), section 4. An answer waits for the changes that were under
@@ -141,12 +142,12 @@ final class ChangesInDoubt: Sendable {
         let keys = Mutex(Keys())
     }
 
-    /// In each part.
+    /// In each part: 64 times as many in all.
     private static let maxConfirmed = 4096
+    private static let maxMissed = 1024
 
     /// Whether anything is kept at all.
     let isOn: Bool
-    /// How long after a change was missed its key stays in doubt.
     private let missedMilliseconds: Int64
     private let parts: [Part]
     /// Keys in doubt. Raised before the store has the change, so that whoever reads the change sees it.
@@ -155,10 +156,10 @@ final class ChangesInDoubt: Sendable {
     private let inheritance = Mutex<Inheritance?>(nil)
     private let hasInherited = Atomic<Bool>(false)
 
-    /// `noticedMilliseconds`: after so long a node that is cut off may not act any more.
-    init(isOn: Bool, noticedMilliseconds: Int64) {
+    /// `missedMilliseconds`: how long a change that was missed stays in doubt, at the most.
+    init(isOn: Bool, missedMilliseconds: Int64) {
         self.isOn = isOn
-        missedMilliseconds = noticedMilliseconds
+        self.missedMilliseconds = missedMilliseconds
         parts = isOn ? (0..<64).map { _ in Part() } : []
     }
 
@@ -217,6 +218,17 @@ final class ChangesInDoubt: Sendable {
         keys.doubts[position]?.missedVersion = version
         keys.doubts[position]?.missedUntil = now + missedMilliseconds
         keys.expiring.append((now + missedMilliseconds, position))
+        // A holder that lives and takes no writes may make every key one of these: the oldest doubts are given up for memory.
+        if keys.expiring.count - keys.head > Self.maxMissed { endOldestMissed(&keys, now: .max) }
+    }
+
+    private func endOldestMissed(_ keys: inout Keys, now: Int64) {
+        let position = keys.expiring[keys.head].position
+        keys.head += 1
+        endMissed(position, &keys, now)
+        guard 2 * keys.head >= keys.expiring.count else { return }
+        keys.expiring.removeFirst(keys.head)
+        keys.head = 0
     }
 
     /// Ends the doubt that a missed change left, if its time is over.
@@ -310,17 +322,11 @@ final class ChangesInDoubt: Sendable {
         for part in parts {
             part.keys.withLock { keys in
                 while keys.head < keys.expiring.count, keys.expiring[keys.head].until <= now {
-                    let position = keys.expiring[keys.head].position
-                    keys.head += 1
-                    endMissed(position, &keys, now)
+                    endOldestMissed(&keys, now: now)
                 }
-                if 2 * keys.head >= keys.expiring.count {
-                    keys.expiring.removeFirst(keys.head)
-                    keys.head = 0
-                    // Dictionaries and arrays keep the room that they once needed.
-                    if keys.expiring.isEmpty { keys.expiring = [] }
-                    if keys.doubts.isEmpty { keys.doubts = [:] }
-                }
+                // Dictionaries and arrays keep the room that they once needed.
+                if keys.expiring.isEmpty { keys.expiring = [] }
+                if keys.doubts.isEmpty { keys.doubts = [:] }
             }
         }
     }

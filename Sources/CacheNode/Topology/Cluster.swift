@@ -89,19 +89,11 @@ final class Cluster: TopologySink, Sendable {
         }.wait()
         attached.withLock { $0 = Attached(core: core, source: source, confined: confined) }
         if core.near.isOn {
-            let interval = TimeAmount.milliseconds(core.near.renewalMilliseconds)
-            loop.execute {
-                self.loop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
-                    self.renewLeases(confined.value, core)
-                }
-            }
+            onLoop(everyMilliseconds: core.near.renewalMilliseconds) { self.renewLeases(confined.value, core) }
         }
         if core.doubts.isOn {
-            let interval = TimeAmount.milliseconds(Int64(network.heartbeatMilliseconds))
-            loop.execute {
-                self.loop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
-                    core.doubts.sweep(now: NodeClock.monotonicMilliseconds())
-                }
+            onLoop(everyMilliseconds: Int64(network.heartbeatMilliseconds)) {
+                core.doubts.sweep(now: NodeClock.monotonicMilliseconds())
             }
         }
         if network.isClustered || ClusterMark.isSet(in: core.configuration) { core.storage.becomeClustered() }
@@ -245,6 +237,11 @@ final class Cluster: TopologySink, Sendable {
     func onLoop(_ body: @escaping @Sendable (Confined) -> Void) {
         guard let confined = attached.withLock({ $0?.confined }) else { return }
         if loop.inEventLoop { body(confined.value) } else { loop.execute { body(confined.value) } }
+    }
+
+    private func onLoop(everyMilliseconds milliseconds: Int64, _ body: @escaping @Sendable () -> Void) {
+        let interval = TimeAmount.milliseconds(milliseconds)
+        loop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in body() }
     }
 
     private func installed(_ view: View, _ confined: Confined) {

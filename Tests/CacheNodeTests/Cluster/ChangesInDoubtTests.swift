@@ -34,7 +34,7 @@ struct ChangesInDoubtTests {
         arguments: 1...40)
     func againstModel(seed: Int) {
         var random = SeededRandom(seed: UInt64(seed))
-        let doubts = ChangesInDoubt(isOn: true, noticedMilliseconds: 50)
+        let doubts = ChangesInDoubt(isOn: true, missedMilliseconds: 50)
         let positions: [UInt64] = [1, 2, 1 << 40, .max]
         var model = Dictionary(uniqueKeysWithValues: positions.map { ($0, NaiveDoubt()) })
         var tickets: [(id: Int, ticket: ChangesInDoubt.Ticket)] = []
@@ -131,7 +131,7 @@ struct ChangesInDoubtTests {
 
     @Test("A hundred thousand answers about one key, and as many changes of it, take time in proportion")
     func oneHotKey() {
-        let doubts = ChangesInDoubt(isOn: true, noticedMilliseconds: 50)
+        let doubts = ChangesInDoubt(isOn: true, missedMilliseconds: 50)
         let count = 100_000
         let stood = Atomic<Int>(0)
         var tickets: [ChangesInDoubt.Ticket] = []
@@ -168,7 +168,7 @@ struct ChangesInDoubtTests {
         let positions = (0..<200).map { _ in random.next() }
         let mine = try #require(positions.first { before.isOwner(at: $0) })
         let moved = try #require(positions.first { !before.isOwner(at: $0) })
-        let doubts = ChangesInDoubt(isOn: true, noticedMilliseconds: 50)
+        let doubts = ChangesInDoubt(isOn: true, missedMilliseconds: 50)
         #expect(doubts.isEmpty && !doubts.isInherited(200, at: moved))
         doubts.viewComes(after: [before], recentFrom: 100)
         #expect(!doubts.isEmpty && doubts.isInherited(100, at: moved) && doubts.isInherited(.max, at: moved))
@@ -188,12 +188,12 @@ struct ChangesInDoubtTests {
         // A node that has settled in no view owned nothing.
         doubts.viewComes(after: [], recentFrom: 150)
         #expect(doubts.isInherited(150, at: mine))
-        #expect(ChangesInDoubt(isOn: false, noticedMilliseconds: 50).isEmpty)
+        #expect(ChangesInDoubt(isOn: false, missedMilliseconds: 50).isEmpty)
     }
 
     @Test("A repair that keeps failing does not keep the key from being read, an inherited one neither")
     func failingRepair() {
-        let doubts = ChangesInDoubt(isOn: true, noticedMilliseconds: 50)
+        let doubts = ChangesInDoubt(isOn: true, missedMilliseconds: 50)
         doubts.viewComes(after: [], recentFrom: 1)
         var now: Int64 = 0
         var repairs = 0
@@ -215,9 +215,20 @@ struct ChangesInDoubtTests {
         #expect(now == 60 && repairs == 5, "\(now) ms, \(repairs) repairs")
     }
 
+    @Test("However many keys are missed, so many are kept: the newest")
+    func bounded() {
+        let doubts = ChangesInDoubt(isOn: true, missedMilliseconds: .max / 2)
+        let count: UInt64 = 64 * 1024 * 3
+        for position in 0..<count {
+            doubts.ended(doubts.began(at: position << 32), .missed, version: 1, now: 0)
+        }
+        let kept = (0..<count).filter { !doubts.isCertain(at: $0 << 32) }
+        #expect(kept == Array(count * 2 / 3..<count))
+    }
+
     @Test("What was missed of keys that nobody asks for is forgotten when its time is over")
     func forgotten() {
-        let doubts = ChangesInDoubt(isOn: true, noticedMilliseconds: 50)
+        let doubts = ChangesInDoubt(isOn: true, missedMilliseconds: 50)
         for position in UInt64(0)..<10_000 {
             doubts.ended(doubts.began(at: position << 32), .missed, version: 1, now: Int64(position / 100))
         }
@@ -249,7 +260,7 @@ struct ChangesInDoubtTests {
 
     @Test("Whoever reads a change that enough do not have yet finds its key in doubt")
     func concurrent() throws {
-        let doubts = ChangesInDoubt(isOn: true, noticedMilliseconds: 50)
+        let doubts = ChangesInDoubt(isOn: true, missedMilliseconds: 50)
         let stored = Atomic<Int>(0)
         let held = Atomic<Int>(0)
         let results = concurrently(4) { thread in
