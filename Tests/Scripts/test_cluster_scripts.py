@@ -198,7 +198,9 @@ class Monitor(FailingScripts):
         with ini_file(seed_like(self.one.port, self.two.address)) as path:
             process = subprocess.Popen(
                 [sys.executable, os.path.join(nodes.UTILS, "monitor.py"), path, "0.05"],
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                # As at a terminal: what a shell runs in the background inherits that SIGINT is ignored.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
             with process:
                 try:
                     first = [process.stdout.readline() for _ in range(2)]
